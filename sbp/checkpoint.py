@@ -1,0 +1,191 @@
+"""The folder of a training run: checkpoints, final weights and history, written atomically."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sbp.errors import FileError
+from sbp.files import arrays_digest, read_json, read_npz, write_json, write_npz
+from sbp.program import check_weights
+
+FORMAT = "sbp checkpoint 1"
+
+
+@dataclass
+class Checkpoint:
+    """A training run in the middle.
+
+    Attributes
+    ----------
+    identity : dict
+        Settings and data the run belongs to; a checkpoint of another run is refused.
+    epochs : list of dict
+        History of the finished epochs.
+    position : int
+        Samples learned of the epoch under way.  With the seed in `identity` and the number of
+        finished epochs it is the whole random state: every epoch's order is drawn afresh from
+        (seed, epoch).
+    seconds : float
+        Learning time spent in the epoch under way.
+    arrays : dict of str to ndarray
+        The learner's state.
+    """
+
+    identity: dict[str, Any]
+    epochs: list[dict[str, float]]
+    position: int
+    seconds: float
+    arrays: dict[str, np.ndarray]
+
+
+class RunFolder:
+    """A folder with ``checkpoint.npz``, ``checkpoint.previous.npz``, ``weights.npz`` and
+    ``history.json``."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.newest = self.path / "checkpoint.npz"
+        self.previous = self.path / "checkpoint.previous.npz"
+        self.weights = self.path / "weights.npz"
+        self.history = self.path / "history.json"
+
+    @property
+    def used(self) -> bool:
+        """Whether a run, or a part of one, is already saved here."""
+        return any(p.exists() for p in (self.newest, self.previous, self.weights, self.history))
+
+    @property
+    def finished(self) -> bool:
+        """Whether final weights and history are here."""
+        return self.weights.exists() and self.history.exists()
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write `checkpoint`; the one before it is kept beside it."""
+        header = {
+            "format": FORMAT,
+            "identity": checkpoint.identity,
+            "epochs": checkpoint.epochs,
+            "position": checkpoint.position,
+            "seconds": checkpoint.seconds,
+            "arrays": arrays_digest(checkpoint.arrays),
+        }
+        text = json.dumps(header)
+        arrays = {f"array:{name}": array for name, array in checkpoint.arrays.items()}
+        arrays["header"] = np.array(text)
+        arrays["checksum"] = np.array(hashlib.sha256(text.encode()).hexdigest())
+        # The new one is written whole before the old one moves, so that one is always good.
+        fresh = self.path / "checkpoint.new.npz"
+        write_npz(fresh, arrays)
+        if self.newest.exists():
+            os.replace(self.newest, self.previous)
+        os.replace(fresh, self.newest)
+
+    def load(self, identity: Mapping[str, Any]) -> Checkpoint | None:
+        """The newest good checkpoint of the run `identity`; None if there is no checkpoint.
+
+        Raises
+        ------
+        FileError
+            If there are checkpoints and none can be used.
+        """
+        problems = []
+        for path in (self.newest, self.previous):
+            if not path.exists():
+                continue
+            try:
+                checkpoint = self._read(path, identity)
+            except FileError as error:
+                problems.append(str(error))
+                continue
+            for problem in problems:
+                warnings.warn(
+                    f"{problem}; going on from {path.name}, epoch {len(checkpoint.epochs)}",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+            return checkpoint
+        if problems:
+            raise FileError(
+                problems[0], do="no earlier checkpoint can be used: start afresh in another folder"
+            )
+        return None
+
+    def _read(self, path: Path, identity: Mapping[str, Any]) -> Checkpoint:
+        stored = read_npz(path, "checkpoint")
+        try:
+            text = str(stored.pop("header"))
+            checksum = str(stored.pop("checksum"))
+            header = json.loads(text)
+            arrays = {name.removeprefix("array:"): array for name, array in stored.items()}
+            good = (
+                header["format"] == FORMAT
+                and hashlib.sha256(text.encode()).hexdigest() == checksum
+                and header["arrays"] == arrays_digest(arrays)
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise FileError(f"{path} is no checkpoint of this version ({error!r})") from None
+        if not good:
+            raise FileError(f"{path} is damaged: its checksum does not fit")
+        for name, value in identity.items():
+            if header["identity"].get(name) != value:
+                raise FileError(
+                    f"{path} belongs to another run: {name} is "
+                    f"{header['identity'].get(name)!r} there and {value!r} here"
+                )
+        return Checkpoint(
+            header["identity"], header["epochs"], header["position"], header["seconds"], arrays
+        )
+
+    def finish(
+        self, weights: Mapping[str, np.ndarray], epochs: list[dict[str, float]], facts: dict
+    ) -> None:
+        """Write the final weights and the history."""
+        write_npz(self.weights, weights)
+        write_json(self.history, {**facts, "epochs": epochs})
+
+
+def load_weights(path: str | Path) -> dict[str, np.ndarray]:
+    """Read W1 (n_h, n_in) and W2 (n_o, n_h), int16, from a run folder or a weights file.
+
+    Raises
+    ------
+    FileError
+        If the file is missing or is no weights file.
+    SpecError
+        If a weight is odd, out of range, or the shapes do not fit each other.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if not (path / "weights.npz").exists():
+            raise FileError(
+                f"{path} holds no weights.npz", do="give the folder of a finished training run"
+            )
+        path = path / "weights.npz"
+    stored = read_npz(path, "weights file")
+    for name in ("W1", "W2"):
+        if name not in stored or stored[name].ndim != 2:
+            raise FileError(f"{path} is no weights file: it has no matrix {name}")
+    n_h = len(stored["W1"])
+    return {
+        "W1": check_weights("W1", stored["W1"], stored["W1"].shape),
+        "W2": check_weights("W2", stored["W2"], (len(stored["W2"]), n_h)),
+    }
+
+
+def load_history(path: str | Path) -> dict[str, Any]:
+    """The ``history.json`` of a run folder, or a JSON file written by ``sbp train --json``."""
+    path = Path(path)
+    path = path / "history.json" if path.is_dir() else path
+    value = read_json(path, "training history")
+    if not isinstance(value, dict) or not isinstance(value.get("epochs"), list):
+        raise FileError(f"{path} is no training history: it has no list of epochs")
+    return value

@@ -1,0 +1,49 @@
+"""The exceptions a user of sbp can meet.
+
+Every message is one line that names the thing, the value found, what is allowed and what to
+do.  The command line prints that line and exits with code 2.
+"""
+
+from __future__ import annotations
+
+
+class SbpError(Exception):
+    """Base of all errors that sbp raises on purpose.
+
+    Parameters
+    ----------
+    message : str
+        One clear line.
+    allowed : str, optional
+        What would have been accepted.
+    do : str, optional
+        What the user can do about it.
+    """
+
+    def __init__(self, message: str, *, allowed: str | None = None, do: str | None = None) -> None:
+        parts = [message]
+        if allowed is not None:
+            parts.append(f"allowed: {allowed}")
+        if do is not None:
+            parts.append(do)
+        super().__init__("; ".join(parts))
+
+
+class SpecError(SbpError, ValueError):
+    """A circuit, program, stimulus or weight matrix breaks a rule of the chip or of its shape."""
+
+
+class ChipError(SbpError, ArithmeticError):
+    """Strict mode only: a register wrapped, or a synapse learned outside its phases."""
+
+
+class DataError(SbpError, ValueError):
+    """A data set is missing, truncated, corrupted or of the wrong kind."""
+
+
+class FileError(SbpError, OSError):
+    """A file or folder cannot be read or written, or does not hold what it should."""
+
+
+class MissingDependency(SbpError, ImportError):
+    """An optional package is needed and not installed, or cannot work here."""

@@ -1,0 +1,404 @@
+"""Lowering: a readable `Circuit` becomes a `Program`, integers only, as the chip would hold it.
+
+``Circuit`` --`lower`--> ``Program``;  ``Program.state(weights)`` is the network before the first
+step.  Engines take a program, a state and a stimulus, and return a `sbp.run.Run`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from sbp import loihi
+from sbp.errors import SpecError
+from sbp.spec import Circuit, MatrixWeight, Projection
+
+NO_MATRIX = -1  #: a projection whose synapses share one fixed weight
+ONE_TO_ONE, ALL_TO_ALL = 0, 1
+
+
+class PopulationCode(NamedTuple):
+    """One population in integers; neurons ``start .. start + size - 1`` of the program."""
+
+    name: str
+    start: int
+    size: int
+    bias: int  #: register units
+    threshold: int  #: register units, 64 * vth
+    refractory: int
+    du: int
+    dv: int
+
+    @property
+    def neurons(self) -> slice:
+        return slice(self.start, self.start + self.size)
+
+
+class SourceCode(NamedTuple):
+    """One external source; lines follow the neurons in the numbering of senders."""
+
+    name: str
+    start: int
+    size: int
+    phase: int  #: -1 for the kick, which spikes once, in the step before the first
+
+
+class ProjectionCode(NamedTuple):
+    """One projection in integers.
+
+    `source` counts populations first and sources after them; `target` counts populations.
+    A synapse adds ``weight << shift`` register units; for a projection with a matrix `weight`
+    is the matrix entry, otherwise `mantissa`.
+    """
+
+    name: str
+    source: int
+    target: int
+    connect: int  #: ONE_TO_ONE or ALL_TO_ALL
+    delay: int
+    mantissa: int
+    exponent: int
+    matrix: int  #: index of the parameter, or NO_MATRIX
+    transpose: int
+    negate: int
+    plastic: int
+    scheduled: tuple[int, ...]  #: phases in which it is meant to learn
+
+    @property
+    def shift(self) -> int:
+        """6 + exponent: 64 register units to a weight unit, times 2**exponent."""
+        return 6 + self.exponent
+
+
+@dataclass
+class State:
+    """Everything that changes while a program runs.
+
+    Attributes
+    ----------
+    step : int
+        The next step to execute, counted from the start of the ring.
+    weights : dict of str to ndarray of int16, shape (n_post, n_pre)
+        One matrix per projection that has one, by the projection's name.
+    u, v : ndarray of int32, shape (n_neurons,)
+        Current and membrane potential, register units.
+    dead : ndarray of int32, shape (n_neurons,)
+        Remaining dead (refractory) steps.
+    pending : ndarray of int64, shape (n_slots, n_neurons)
+        What arrives in the coming steps, register units; step s reads row ``s % n_slots``.
+    arriving : ndarray of bool, shape (n_slots, n_neurons)
+        Whether any spike arrives, be its weight zero or cancelled by another.
+    """
+
+    step: int
+    weights: dict[str, np.ndarray]
+    u: np.ndarray
+    v: np.ndarray
+    dead: np.ndarray
+    pending: np.ndarray
+    arriving: np.ndarray
+
+    def copy(self) -> State:
+        return State(
+            self.step,
+            {name: matrix.copy() for name, matrix in self.weights.items()},
+            *(array.copy() for array in (self.u, self.v, self.dead, self.pending, self.arriving)),
+        )
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The state as named arrays, for a file; `Program.state_from` reads them back."""
+        own = {name: getattr(self, name) for name in ("u", "v", "dead", "pending", "arriving")}
+        weights = {f"weights:{name}": matrix for name, matrix in self.weights.items()}
+        return {"step": np.int64(self.step), **own, **weights}
+
+    def same_as(self, other: State) -> bool:
+        """Whether every number of the two states is equal."""
+        mine, others = self.arrays(), other.arrays()
+        return mine.keys() == others.keys() and all(
+            np.array_equal(mine[name], others[name]) for name in mine
+        )
+
+
+@dataclass(frozen=True)
+class Program:
+    """A circuit in integers.  Immutable; `digest` names every result made with it."""
+
+    name: str
+    sizes: tuple[int, ...]
+    period: int
+    populations: tuple[PopulationCode, ...]
+    sources: tuple[SourceCode, ...]
+    projections: tuple[ProjectionCode, ...]
+    parameters: tuple[tuple[str, int, int], ...]  #: (name, n_post, n_pre)
+    reward: tuple[int, ...]  #: 1 in the phases with a reward spike
+    fires: tuple[tuple[int, ...], ...]  #: per phase, the populations scheduled to fire
+    dw_reward: int
+    dw_otherwise: int
+    circuit: Circuit = field(repr=False, compare=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) over every integer and name of the program."""
+        parts = (
+            self.name, self.sizes, self.period, self.populations, self.sources, self.projections,
+            self.parameters, self.reward, self.fires, self.dw_reward, self.dw_otherwise,
+        )  # fmt: skip
+        return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
+
+    @property
+    def n_neurons(self) -> int:
+        return sum(population.size for population in self.populations)
+
+    @cached_property
+    def n_slots(self) -> int:
+        """Rows of the delay line: the longest delay and the one step every spike takes."""
+        return 1 + max((projection.delay for projection in self.projections), default=0)
+
+    @cached_property
+    def senders(self) -> tuple[PopulationCode | SourceCode, ...]:
+        """What a projection's `source` counts: populations, then sources."""
+        return (*self.populations, *self.sources)
+
+    def index(self, name: str) -> int:
+        """Number of the population called `name`; SpecError if there is none."""
+        names = [population.name for population in self.populations]
+        if name not in names:
+            raise SpecError(
+                f"{self.name} circuit: no population is called {name!r}", allowed=", ".join(names)
+            )
+        return names.index(name)
+
+    def state(self, weights: Mapping[str, np.ndarray] | None = None) -> State:
+        """The network at rest before the first step, the kick on its way.
+
+        Parameters
+        ----------
+        weights : mapping of str to integer array, shape (n_post, n_pre)
+            A matrix for each parameter, even integers in -256 .. 254.
+
+        Raises
+        ------
+        SpecError
+            For a missing or unknown name, or a matrix `check_weights` refuses.
+        """
+        weights = self._checked(weights or {})
+        state = State(
+            step=0,
+            weights={p.name: initial_copy(p, weights[p.matrix])
+                     for p in self.projections if p.matrix != NO_MATRIX},
+            u=np.zeros(self.n_neurons, np.int32),
+            v=np.zeros(self.n_neurons, np.int32),
+            dead=np.zeros(self.n_neurons, np.int32),
+            pending=np.zeros((self.n_slots, self.n_neurons), np.int64),
+            arriving=np.zeros((self.n_slots, self.n_neurons), bool),
+        )  # fmt: skip
+        for projection in self.projections:
+            sender = self.senders[projection.source]
+            if isinstance(sender, SourceCode) and sender.phase < 0:
+                self._kick(state, projection, sender)
+        return state
+
+    def _kick(self, state: State, projection: ProjectionCode, source: SourceCode) -> None:
+        target = self.populations[projection.target].neurons
+        if projection.matrix != NO_MATRIX:
+            sums = state.weights[projection.name].sum(axis=1, dtype=np.int64)
+        else:
+            each = source.size if projection.connect == ALL_TO_ALL else 1
+            sums = np.int64(each * projection.mantissa)
+        state.pending[projection.delay, target] += sums << projection.shift
+        state.arriving[projection.delay, target] = True
+
+    def _checked(self, weights: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        known = [name for name, _, _ in self.parameters]
+        for name in weights:
+            if name not in known:
+                raise SpecError(
+                    f"{self.name} circuit: no weights are called {name!r}",
+                    allowed=", ".join(known) or "none",
+                )
+        for name in known:
+            if name not in weights:
+                raise SpecError(f"{self.name} circuit: the weights {name} are missing")
+        return [
+            check_weights(name, weights[name], (n_post, n_pre))
+            for name, n_post, n_pre in self.parameters
+        ]
+
+    def weights(self, state: State) -> dict[str, np.ndarray]:
+        """Each parameter as its first copy in `state` holds it: int16, (n_post, n_pre)."""
+        found: dict[str, np.ndarray] = {}
+        for projection in self.projections:
+            if projection.matrix == NO_MATRIX:
+                continue
+            name = self.parameters[projection.matrix][0]
+            if name not in found and not projection.transpose and not projection.negate:
+                found[name] = state.weights[projection.name].copy()
+        return found
+
+    def state_from(self, arrays: Mapping[str, np.ndarray]) -> State:
+        """Read back `State.arrays`; SpecError where a name or shape does not fit this program."""
+        expected = self.state({name: np.zeros((r, c), int) for name, r, c in self.parameters})
+        for name, array in expected.arrays().items():
+            if name not in arrays or np.shape(arrays[name]) != np.shape(array):
+                raise SpecError(f"state: {name} is missing or has another shape")
+            if not np.can_cast(np.asarray(arrays[name]).dtype, np.asarray(array).dtype):
+                raise SpecError(f"state: {name} is of another type")
+        for projection in self.projections:
+            if projection.matrix != NO_MATRIX:
+                matrix = arrays[f"weights:{projection.name}"]
+                check_weights(projection.name, matrix, matrix.shape)
+        return State(
+            int(arrays["step"]),
+            {name: np.array(arrays[f"weights:{name}"]) for name in expected.weights},
+            *(np.array(arrays[key]) for key in ("u", "v", "dead", "pending", "arriving")),
+        )
+
+    def steps_of(self, stimulus: Mapping[str, np.ndarray], first: int) -> int:
+        """Steps from `first` to the end of the last sample of `stimulus`."""
+        samples = len(next(iter(stimulus.values()))) if stimulus else 0
+        return max(samples * self.period - first % self.period, 0)
+
+    def check_stimulus(self, stimulus: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return `stimulus` as C-contiguous uint8 arrays, one per source but the kick.
+
+        Each has shape (n_samples, size), entries 0 or 1; row i is emitted at step
+        ``i * period + phase``.  A source that is left out stays silent.
+
+        Raises
+        ------
+        SpecError
+            For an unknown source, a wrong width, other entries, or unequal numbers of samples.
+        """
+        sources = {source.name: source for source in self.sources if source.phase >= 0}
+        for name in stimulus:
+            if name not in sources:
+                raise SpecError(
+                    f"{self.name} circuit: no source is called {name!r}",
+                    allowed=", ".join(sources) or "none",
+                )
+        arrays = {}
+        for name, given in stimulus.items():
+            array = np.asarray(given)
+            size = sources[name].size
+            if array.ndim != 2 or array.shape[1] != size:
+                raise SpecError(
+                    f"stimulus {name!r} has shape {array.shape}", allowed=f"(n_samples, {size})"
+                )
+            if array.dtype != bool and ((array != 0) & (array != 1)).any():
+                raise SpecError(f"stimulus {name!r} holds values other than 0 and 1")
+            arrays[name] = np.ascontiguousarray(array, np.uint8)
+        lengths = {name: len(array) for name, array in arrays.items()}
+        if len(set(lengths.values())) > 1:
+            raise SpecError(f"stimulus: numbers of samples differ: {lengths}")
+        samples = next(iter(lengths.values()), 0)
+        for name, source in sources.items():
+            arrays.setdefault(name, np.zeros((samples, source.size), np.uint8))
+        return arrays
+
+
+def check_weights(name: str, matrix: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return `matrix` as int16 if a chip could hold it, else raise SpecError with the limits."""
+    matrix = np.asarray(matrix)
+    if matrix.shape != tuple(shape):
+        raise SpecError(
+            f"weights {name} have shape {matrix.shape}",
+            allowed=f"(n_post, n_pre) = {tuple(map(int, shape))}",
+        )
+    limits = f"even integers from {loihi.WEIGHT_MIN} to {loihi.WEIGHT_MAX}"
+    if not np.issubdtype(matrix.dtype, np.integer):
+        raise SpecError(f"weights {name} are of type {matrix.dtype}", allowed=limits)
+    wrong = (matrix < loihi.WEIGHT_MIN) | (matrix > loihi.WEIGHT_MAX) | (matrix % 2 != 0)
+    if wrong.any():
+        post, pre = map(int, np.argwhere(wrong)[0])
+        raise SpecError(
+            f"weights {name}[{post}, {pre}] is {matrix[post, pre]} ({int(wrong.sum())} such)",
+            allowed=limits,
+        )
+    return matrix.astype(np.int16)
+
+
+def initial_copy(projection: ProjectionCode, parameter: np.ndarray) -> np.ndarray:
+    """The matrix `projection` starts with; the negative of -256 saturates at 254."""
+    matrix = parameter.T if projection.transpose else parameter
+    matrix = -matrix.astype(np.int32) if projection.negate else matrix
+    return np.ascontiguousarray(loihi.clip_weight(matrix), np.int16)
+
+
+def _fixed(projection: Projection) -> tuple[int, int]:
+    assert not isinstance(projection.weight, MatrixWeight)
+    code = loihi.mantissa_exponent(projection.weight)
+    assert code is not None, "Projection validates its weight"
+    return code
+
+
+def lower(circuit: Circuit) -> Program:
+    """Turn `circuit` into integers.
+
+    Parameters
+    ----------
+    circuit : Circuit
+
+    Returns
+    -------
+    Program
+    """
+    populations, start = [], 0
+    for population in circuit.populations:
+        neuron = population.neuron
+        populations.append(
+            PopulationCode(
+                population.name, start, population.size, neuron.bias,
+                neuron.threshold * loihi.SCALE, neuron.refractory, neuron.du, neuron.dv,
+            )
+        )  # fmt: skip
+        start += population.size
+    sources = []
+    for source in circuit.sources:
+        phase = -1 if source.phase is None else source.phase
+        sources.append(SourceCode(source.name, start, source.size, phase))
+        start += source.size
+
+    number = {part.name: i for i, part in enumerate((*circuit.populations, *circuit.sources))}
+    parameter = {p.name: i for i, p in enumerate(circuit.parameters)}
+    projections: list[ProjectionCode] = []
+    names: dict[str, int] = {}
+    for projection in circuit.projections:
+        name = f"{projection.source}->{projection.target}"
+        names[name] = names.get(name, 0) + 1
+        if names[name] > 1:
+            name = f"{name}#{names[name]}"
+        weight = projection.weight
+        if isinstance(weight, MatrixWeight):
+            scheduled = tuple(
+                p for p, phase in enumerate(circuit.phases) if weight.parameter in phase.learns
+            )
+            code = (
+                ALL_TO_ALL, projection.delay, 0, weight.exponent, parameter[weight.parameter],
+                int(weight.transpose), int(weight.negate), int(weight.plastic), scheduled,
+            )  # fmt: skip
+        else:
+            connect = ONE_TO_ONE if projection.connect == "one-to-one" else ALL_TO_ALL
+            code = (connect, projection.delay, *_fixed(projection), NO_MATRIX, 0, 0, 0, ())
+        projections.append(
+            ProjectionCode(name, number[projection.source], number[projection.target], *code)
+        )
+    return Program(
+        name=circuit.name,
+        sizes=tuple(circuit.sizes),
+        period=circuit.period,
+        populations=tuple(populations),
+        sources=tuple(sources),
+        projections=tuple(projections),
+        parameters=tuple((p.name, p.n_post, p.n_pre) for p in circuit.parameters),
+        reward=tuple(int(phase.reward) for phase in circuit.phases),
+        fires=tuple(tuple(sorted(number[n] for n in phase.fires)) for phase in circuit.phases),
+        dw_reward=circuit.rule.with_reward,
+        dw_otherwise=circuit.rule.without,
+        circuit=circuit,
+    )

@@ -1,0 +1,376 @@
+"""A circuit as frozen, validated, printable data: what the paper says, in its own names.
+
+Nothing here computes.  A `Circuit` is built by `sbp.circuits` (or by you), lowered to integers
+by `sbp.program.lower`, and run by an engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sbp import loihi
+from sbp.errors import SpecError
+
+Connect = Literal["one-to-one", "all-to-all"]
+
+
+def _check_int(owner: str, name: str, value: object, low: int, high: int) -> None:
+    # bool is an int in Python, and True as a size is always a slip.
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise SpecError(
+            f"{owner}: {name} is {value!r}", allowed=f"a whole number from {low} to {high}"
+        )
+
+
+@dataclass(frozen=True)
+class Neuron:
+    r"""A leaky integrate-and-fire neuron of the chip, in integers.
+
+    Per step, with :math:`a` the sum of arriving weights:
+    :math:`u \leftarrow D(u, d_u) + 64 a`, :math:`v \leftarrow D(v, d_v) + u + b`, spike if
+    :math:`v > 64\,\theta`.
+
+    Parameters
+    ----------
+    bias : int
+        b, register units (64 to a weight unit); a 13-bit mantissa times 2**0..7.
+    threshold : int
+        θ, weight units, 0 .. 131071.
+    refractory : int
+        Refractory delay, 1 .. 63 steps; the neuron is dead for ``refractory - 1`` steps after
+        a spike.
+    du, dv : int
+        Effective decay of current and membrane, 0 .. 4096; 4096 forgets everything.
+    """
+
+    bias: int = 0
+    threshold: int = 1024
+    refractory: int = 1
+    du: int = loihi.DECAY_UNIT
+    dv: int = loihi.DECAY_UNIT
+
+    def __post_init__(self) -> None:
+        _check_int("neuron", "bias", self.bias, -(4096 << 7), 4095 << 7)
+        if loihi.bias_mantissa_exponent(self.bias) is None:
+            raise SpecError(
+                f"neuron: bias is {self.bias}",
+                allowed="a 13-bit mantissa (-4096 .. 4095) times 2**0 .. 2**7",
+            )
+        _check_int("neuron", "threshold", self.threshold, 0, loihi.THRESHOLD_MAX)
+        _check_int(
+            "neuron",
+            "refractory delay",
+            self.refractory,
+            loihi.REFRACTORY_MIN,
+            loihi.REFRACTORY_MAX,
+        )
+        _check_int("neuron", "current decay du", self.du, 0, loihi.DECAY_UNIT)
+        _check_int("neuron", "voltage decay dv", self.dv, 0, loihi.DECAY_UNIT)
+
+    @property
+    def memoryless(self) -> bool:
+        """Whether nothing of u and v is carried into the next step."""
+        return self.du == self.dv == loihi.DECAY_UNIT
+
+
+@dataclass(frozen=True)
+class Population:
+    """`size` neurons of one kind, addressed by `name`."""
+
+    name: str
+    size: int
+    neuron: Neuron
+
+    def __post_init__(self) -> None:
+        _check_int(f"population {self.name!r}", "size", self.size, 1, 1 << 20)
+
+
+@dataclass(frozen=True)
+class Source:
+    """External spikes.
+
+    Parameters
+    ----------
+    name : str
+    size : int
+        Number of lines.
+    phase : int or None
+        Step of every sample in which the sample's pattern is emitted.  None is the *kick*: all
+        lines spike once, in the step before the first, and never again.
+    """
+
+    name: str
+    size: int
+    phase: int | None
+
+    def __post_init__(self) -> None:
+        _check_int(f"source {self.name!r}", "size", self.size, 1, 1 << 20)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A named weight matrix, shape (n_post, n_pre), that one or more projections carry.
+
+    On the chip every projection holds a copy of its own; the copies stay equal as long as they
+    see the same coincidences, and `sbp.run.copies_parted` counts where they do not.
+    """
+
+    name: str
+    n_post: int
+    n_pre: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.n_post, self.n_pre
+
+
+@dataclass(frozen=True)
+class MatrixWeight:
+    """The weights of a projection that carries `parameter`, one synapse per pair of neurons.
+
+    Parameters
+    ----------
+    parameter : str
+    transpose, negate : bool
+        Carry the transpose, the negative, or both (initial weights; learning acts on each copy
+        by itself).
+    exponent : int
+        Synaptic weight is mantissa * 2**exponent, -6 .. 7.
+    plastic : bool
+        Whether the circuit's learning rule acts on it.
+    """
+
+    parameter: str
+    transpose: bool = False
+    negate: bool = False
+    exponent: int = 0
+    plastic: bool = True
+
+    def __post_init__(self) -> None:
+        _check_int(
+            f"weights {self.parameter!r}",
+            "exponent",
+            self.exponent,
+            loihi.EXPONENT_MIN,
+            loihi.EXPONENT_MAX,
+        )
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Synapses from one population (or source) to another.
+
+    A spike at step s acts at step ``s + 1 + delay``, with the weight read at s before that
+    step's learning.
+
+    Parameters
+    ----------
+    source, target : str
+    kind : str
+        What the synapses are for: "copy", "gate", ... ; a label for people.
+    weight : int or MatrixWeight
+        One fixed weight for every synapse (weight units), or a matrix.
+    connect : {"one-to-one", "all-to-all"}
+        Which pairs have a synapse; a matrix is always all-to-all.
+    delay : int
+        Extra steps, 0 .. 62.
+    """
+
+    source: str
+    target: str
+    kind: str
+    weight: int | MatrixWeight
+    connect: Connect = "one-to-one"
+    delay: int = 0
+
+    def __post_init__(self) -> None:
+        label = f"projection {self.source} -> {self.target}"
+        _check_int(label, "delay", self.delay, 0, loihi.DELAY_MAX)
+        if self.connect not in ("one-to-one", "all-to-all"):
+            raise SpecError(
+                f"{label}: connect is {self.connect!r}", allowed="'one-to-one' or 'all-to-all'"
+            )
+        if isinstance(self.weight, MatrixWeight):
+            return
+        _check_int(label, "weight", self.weight, -256 << 7, 255 << 7)
+        if loihi.mantissa_exponent(self.weight) is None:
+            raise SpecError(
+                f"{label}: weight is {self.weight}",
+                allowed="an 8-bit mantissa times 2**0 .. 2**7, for example 520 = 130 * 4",
+            )
+
+
+@dataclass(frozen=True)
+class LearningRule:
+    """``dw = y0 * x0 * (without + (with_reward - without) * r1)``, then clip to -256 .. 254.
+
+    x0, y0: pre and post spiked in this step; r1: the reward signal of this step.  The paper's
+    ``4*y0*x0*r1 - 2*y0*x0`` (Methods, learning rule) is ``LearningRule(+2, -2)``.
+    """
+
+    with_reward: int = 2
+    without: int = -2
+
+    def __post_init__(self) -> None:
+        for name, value in (("with_reward", self.with_reward), ("without", self.without)):
+            _check_int("learning rule", name, value, -254, 254)
+            if value % loihi.WEIGHT_STEP:
+                raise SpecError(f"learning rule: {name} is {value}", allowed="even numbers")
+
+    def __str__(self) -> str:
+        slope = self.with_reward - self.without
+        return f"dw = {slope}*y0*x0*r1 {'-' if self.without < 0 else '+'} {abs(self.without)}*y0*x0"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One step of a sample.
+
+    Parameters
+    ----------
+    fires : tuple of str
+        Populations that are scheduled to fire; any other spike is counted as ungated.
+    learns : tuple of str
+        Parameters whose synapses are scheduled to change; any other coincidence is a fault.
+    reward : bool
+        Whether the global reward spike is given.
+    note : str
+        One sentence for people.
+    """
+
+    fires: tuple[str, ...] = ()
+    learns: tuple[str, ...] = ()
+    reward: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """Populations, projections and the schedule of one sample.
+
+    Raises
+    ------
+    SpecError
+        Where a name is unknown or used twice, shapes do not fit, or a phase does not exist.
+    """
+
+    name: str
+    sizes: tuple[int, ...]
+    sources: tuple[Source, ...]
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    phases: tuple[Phase, ...]
+    parameters: tuple[Parameter, ...] = ()
+    rule: LearningRule = field(default_factory=LearningRule)
+
+    def __post_init__(self) -> None:
+        if not self.phases:
+            raise SpecError(f"circuit {self.name!r} has no phases", allowed="one or more")
+        names = [part.name for part in (*self.sources, *self.populations)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise SpecError(f"circuit {self.name!r}: the name {twice[0]!r} is used twice")
+        for source in self.sources:
+            if source.phase is not None:
+                _check_int(f"source {source.name!r}", "phase", source.phase, 0, self.period - 1)
+        for projection in self.projections:
+            self._check_projection(projection)
+        for phase in self.phases:
+            self._known(phase.fires, [p.name for p in self.populations], "population")
+            self._known(phase.learns, [p.name for p in self.parameters], "parameter")
+
+    def _known(self, names: Iterable[str], allowed: list[str], what: str) -> None:
+        for name in names:
+            if name not in allowed:
+                raise SpecError(
+                    f"circuit {self.name!r}: no {what} is called {name!r}",
+                    allowed=", ".join(allowed) or "none is declared",
+                )
+
+    def _check_projection(self, projection: Projection) -> None:
+        self._known([projection.source], [*self._sizes], "population or source")
+        self._known([projection.target], [p.name for p in self.populations], "population")
+        n_pre, n_post = self._sizes[projection.source], self._sizes[projection.target]
+        label = f"projection {projection.source} -> {projection.target}"
+        weight = projection.weight
+        if isinstance(weight, MatrixWeight):
+            self._known([weight.parameter], [p.name for p in self.parameters], "parameter")
+            shape = self.parameter(weight.parameter).shape
+            if (shape[::-1] if weight.transpose else shape) != (n_post, n_pre):
+                raise SpecError(
+                    f"{label}: {weight.parameter} has shape {shape}"
+                    f"{', transposed' if weight.transpose else ''}",
+                    allowed=f"(n_post, n_pre) = ({n_post}, {n_pre})",
+                )
+            if weight.plastic and projection.source in [s.name for s in self.sources]:
+                raise SpecError(
+                    f"{label}: an external source has no learning synapses",
+                    do="relay it through a population",
+                )
+        elif projection.connect == "one-to-one" and n_pre != n_post:
+            raise SpecError(
+                f"{label}: one-to-one between {n_pre} and {n_post} neurons", allowed="equal sizes"
+            )
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        return {part.name: part.size for part in (*self.sources, *self.populations)}
+
+    @property
+    def period(self) -> int:
+        """Steps of one sample."""
+        return len(self.phases)
+
+    @property
+    def n_neurons(self) -> int:
+        """Neurons of all populations; external sources are not neurons."""
+        return sum(population.size for population in self.populations)
+
+    def population(self, name: str) -> Population:
+        """The population called `name`; SpecError if there is none."""
+        self._known([name], [p.name for p in self.populations], "population")
+        return next(p for p in self.populations if p.name == name)
+
+    def parameter(self, name: str) -> Parameter:
+        """The parameter called `name`; SpecError if there is none."""
+        self._known([name], [p.name for p in self.parameters], "parameter")
+        return next(p for p in self.parameters if p.name == name)
+
+    def n_synapses(self, *, plastic_only: bool = False) -> int:
+        """Number of synapses, those of external sources and of the kick included."""
+        return sum(
+            self._count(projection)
+            for projection in self.projections
+            if not plastic_only
+            or (isinstance(projection.weight, MatrixWeight) and projection.weight.plastic)
+        )
+
+    def _count(self, projection: Projection) -> int:
+        n_pre, n_post = self._sizes[projection.source], self._sizes[projection.target]
+        one_to_one = projection.connect == "one-to-one"
+        dense = isinstance(projection.weight, MatrixWeight)
+        return n_pre if one_to_one and not dense else n_pre * n_post
+
+    def summary(self) -> str:
+        """Populations, neurons, synapses and phases as text for people."""
+        lines = [
+            f"{self.name} circuit, sizes {'-'.join(map(str, self.sizes))}",
+            f"  {self.n_neurons:,} neurons in {len(self.populations)} populations, "
+            f"{self.n_synapses():,} synapses in {len(self.projections)} projections, "
+            f"{self.n_synapses(plastic_only=True):,} of them plastic",
+            f"  {self.period} steps a sample; learning rule {self.rule}",
+            "  populations: "
+            + ", ".join(f"{population.name} ({population.size})" for population in self.populations),
+            "  sources: "
+            + ", ".join(
+                f"{source.name} ({source.size}) "
+                + ("once, before the first step" if source.phase is None else f"at {source.phase}")
+                for source in self.sources
+            ),
+            "  phases:",
+        ]
+        for number, phase in enumerate(self.phases):
+            learns = f"; {', '.join(phase.learns)} {'+' if phase.reward else '-'}" if phase.learns else ""
+            lines.append(f"    {number:2d}  {', '.join(phase.fires) or '-'}{learns}")
+        return "\n".join(lines)
