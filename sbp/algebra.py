@@ -41,17 +41,29 @@ NAME = "algebra"
 HALF_THRESHOLD, HALF_ABOVE = 256, 512  # 512 and 1024 weight units, in half weights
 HALF_MIN, HALF_MAX = WEIGHT_MIN // 2, WEIGHT_MAX // 2
 BLOCK = 8  # rows added at once, so that the sums stay in vector registers
+LANES = 16  # int16 numbers in a vector register
 FLUSH = 31 * BLOCK  # rows whose sum surely fits an int16: 248 * 128 < 2**15
 
 
+def padded(n: int) -> int:
+    """`n` rounded up to whole vector registers."""
+    return -(-n // LANES) * LANES
+
+
 def pack(matrix: np.ndarray) -> np.ndarray:
-    """Weights (n_post, n_pre) -> half weights (n_pre, n_post), int8, a row per source neuron."""
-    return np.ascontiguousarray((matrix.T >> 1).astype(np.int8))
+    """Weights (n_post, n_pre) -> half weights (n_pre, padded(n_post)), int8.
+
+    A row per source neuron; the padding is zero, and stays zero because nothing there spikes.
+    """
+    n_post, n_pre = matrix.shape
+    rows = np.zeros((n_pre, padded(n_post)), np.int8)
+    rows[:, :n_post] = matrix.T >> 1
+    return rows
 
 
-def unpack(rows: np.ndarray) -> np.ndarray:
+def unpack(rows: np.ndarray, n_post: int) -> np.ndarray:
     """Inverse of `pack`: int16, (n_post, n_pre)."""
-    return np.ascontiguousarray(rows.T.astype(np.int16) * 2)
+    return np.ascontiguousarray(rows[:, :n_post].T.astype(np.int16) * 2)
 
 
 @njit(cache=True, inline="always")
@@ -105,15 +117,14 @@ def add_saturating(row, change):
 @njit(cache=True, nogil=True)
 def train_rows(rows1, rows2, inputs, targets, order):
     """Learn ``inputs[order[0]], inputs[order[1]], ...`` in place; return the exact answers."""
-    n_in, n_h = rows1.shape
-    n_o = rows2.shape[1]
-    active_in = np.empty(n_in + 1, np.uint32)
-    active_h = np.empty(n_h + 1, np.uint32)
-    partial1, partial2 = np.empty(n_h, np.int16), np.empty(n_o, np.int16)
-    a1, a2 = np.empty(n_h, np.int32), np.empty(n_o, np.int32)
+    n_in, wide_h = rows1.shape
+    n_h, wide_o = rows2.shape
+    n_o = targets.shape[1]
+    active_in, active_h = np.empty(n_in, np.uint32), np.empty(n_h, np.uint32)
+    partial1, partial2 = np.empty(wide_h, np.int16), np.empty(wide_o, np.int16)
+    a1, a2 = np.empty(wide_h, np.int32), np.empty(wide_o, np.int32)
     h = np.empty(n_h, np.uint8)
-    d = np.empty(n_o, np.int8)
-    change = np.empty(n_h, np.int8)
+    d, change = np.zeros(wide_o, np.int8), np.zeros(wide_h, np.int8)
     exact = 0
     for sample in order:
         target = targets[sample]
@@ -151,12 +162,11 @@ def train_rows(rows1, rows2, inputs, targets, order):
 @njit(cache=True, nogil=True)
 def forward_rows(rows1, rows2, inputs, out_spikes, out_sums):
     """Outputs of every input row: spikes (n, n_o) uint8 and half sums a2 / 2 (n, n_o) int32."""
-    n_in, n_h = rows1.shape
-    n_o = rows2.shape[1]
-    active_in = np.empty(n_in + 1, np.uint32)
-    active_h = np.empty(n_h + 1, np.uint32)
-    partial1, partial2 = np.empty(n_h, np.int16), np.empty(n_o, np.int16)
-    a1, a2 = np.empty(n_h, np.int32), np.empty(n_o, np.int32)
+    n_in, wide_h = rows1.shape
+    n_h, wide_o = rows2.shape
+    active_in, active_h = np.empty(n_in, np.uint32), np.empty(n_h, np.uint32)
+    partial1, partial2 = np.empty(wide_h, np.int16), np.empty(wide_o, np.int16)
+    a1, a2 = np.empty(wide_h, np.int32), np.empty(wide_o, np.int32)
     h = np.empty(n_h, np.uint8)
     for sample in range(inputs.shape[0]):
         n_active = spiking(inputs[sample], active_in)
@@ -165,7 +175,7 @@ def forward_rows(rows1, rows2, inputs, out_spikes, out_sums):
             h[j] = a1[j] > HALF_THRESHOLD
         n_spikes = spiking(h, active_h)
         sum_rows(rows2, active_h, n_spikes, partial2, a2)
-        for k in range(n_o):
+        for k in range(out_spikes.shape[1]):
             out_spikes[sample, k] = a2[k] > HALF_THRESHOLD
             out_sums[sample, k] = a2[k]
 
@@ -188,11 +198,15 @@ class Network:
 
     def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
         self._rows1, self._rows2 = _rows(weights)
+        self._n_h, self._n_o = len(self._rows2), len(weights["W2"])
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
         """W1 (n_h, n_in) and W2 (n_o, n_h), int16."""
-        return {"W1": unpack(self._rows1), "W2": unpack(self._rows2)}
+        return {
+            "W1": unpack(self._rows1, self._n_h),
+            "W2": unpack(self._rows2, self._n_o),
+        }
 
     def train(
         self, inputs: np.ndarray, targets: np.ndarray, order: np.ndarray | None = None
@@ -218,7 +232,7 @@ class Network:
 
     def outputs(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Output spikes (n, n_o) bool and sums a2 (n, n_o) int32, weight units."""
-        n_o = self._rows2.shape[1]
+        n_o = self._n_o
         spikes = np.empty((len(inputs), n_o), np.uint8)
         half_sums = np.empty((len(inputs), n_o), np.int32)
         forward_rows(self._rows1, self._rows2, inputs, spikes, half_sums)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from sbp.algebra import add_saturating, pack, spiking, sum_rows, unpack
+from sbp.algebra import add_saturating, pack, padded, spiking, sum_rows, unpack
 from sbp.loihi import DECAY_UNIT, REGISTER_BITS, REGISTER_MAX, REGISTER_MIN, WEIGHT_MIN
 from sbp.program import ALL_TO_ALL, NO_MATRIX, ONE_TO_ONE, Program, State
 from sbp.run import NOTHING, Counters, Record, Run, strict_error, warn_once
@@ -29,19 +29,20 @@ BLOCK = 1024  #: samples whose stimulus is laid out at once, so that memory stay
 MASK = (1 << REGISTER_BITS) - 1
 MATRIX = 2  # a third way to connect, beside ONE_TO_ONE and ALL_TO_ALL
 SOME, WHOLE = 1, 2  # what arrives at a population: at chosen neurons, or at all of them
+DENSE = 8  # a population is walked whole when more than one neuron in so many spiked
 OK, WRAPPED, STRAY = 0, 1, 2  # why the kernel stopped
 
 
 class Code(NamedTuple):
     """The program as arrays.  First axis: populations, senders or projections."""
 
-    pop: np.ndarray  # (P, 7) start, size, bias, threshold, dead steps, du, dv
+    pop: np.ndarray  # (P, 7) start, size, bias, threshold, refractory delay, du, dv
     lazy: np.ndarray  # (P,) memoryless and silent by itself: skipped without arrivals
     sender: np.ndarray  # (P + S, 2) start, size, populations before sources
     phase: np.ndarray  # (S,) of each source
     first: np.ndarray  # (P + S + 1,) projections of a sender: first[k] .. first[k + 1]
-    proj: np.ndarray  # (J, 6) number, target, connect, delay, matrix start, plastic
-    add: np.ndarray  # (J,) register units a spike adds, or the shift of a half weight
+    proj: np.ndarray  # (J, 7) number, target, connect, delay, matrix start, plastic, width
+    add: np.ndarray  # (J,) register units a spike adds, or those of half a weight unit
     scheduled: np.ndarray  # (J, period) whether it is meant to learn in a phase
 
 
@@ -50,12 +51,12 @@ class Memory(NamedTuple):
 
     u: np.ndarray  # (N,) int32
     v: np.ndarray  # (N,) int32
-    alive_at: np.ndarray  # (N,) int64, first step in which the neuron may fire again
+    dead: np.ndarray  # (N,) int32, dead steps left, counted from step `seen` of the population
+    seen: np.ndarray  # (P,) int64, when `dead` was last written
     pending: np.ndarray  # (slots, N) int32 or int64
     some: np.ndarray  # (slots, N) uint8, something arrives at this neuron
     arrives: np.ndarray  # (slots, P) uint8: 0, SOME or WHOLE
     resting: np.ndarray  # (P,) uint8: without arrivals the next step changes nothing
-    fresh: np.ndarray  # (P,) uint8: computed in the last step, not skipped
     halves: np.ndarray  # all matrices, int8, a row per source neuron
     train: np.ndarray  # (N + lines,) uint8, spikes of this step
     active: np.ndarray  # (N + lines,) uint32, their indices, a list per sender
@@ -94,125 +95,125 @@ def _decay(value, rate):
     return kept if value >= 0 else -kept
 
 
-@njit(cache=True)
-def _update_memoryless(code, memory, p, slot, now):
-    """Rules 1-3 where nothing of u and v is carried over; returns (arrived at, wraps)."""
-    start, size = code.pop[p, 0], code.pop[p, 1]
-    bias, threshold = np.int32(code.pop[p, 2]), np.int32(code.pop[p, 3])
-    alive_again = now + 1 + code.pop[p, 4]
-    pending = memory.pending[slot, start : start + size]
-    some = memory.some[slot, start : start + size]
-    u, v = memory.u[start : start + size], memory.v[start : start + size]
-    alive_at = memory.alive_at[start : start + size]
-    train = memory.train[start : start + size]
-    wraps = 0
-    arrived = 0
-    for j in range(size):
-        arrived += some[j]
-        current = pending[j]
-        wrapped = np.int32(((current - REGISTER_MIN) & MASK) + REGISTER_MIN)
-        wraps += current != wrapped
-        alive = now >= alive_at[j]
-        membrane = np.int32(wrapped + bias) if alive else np.int32(0)
-        potential = np.int32(((membrane - REGISTER_MIN) & MASK) + REGISTER_MIN)
-        wraps += membrane != potential
-        spike = alive and potential > threshold
-        u[j] = wrapped
-        v[j] = np.int32(0) if spike else potential
-        alive_at[j] = alive_again if spike else alive_at[j]
-        train[j] = spike
-        pending[j] = 0
-        some[j] = 0
-    return arrived, wraps
+# The helpers take plain arrays and slices, never the tuples: passing a tuple of arrays counts a
+# reference to each of them, which would cost more than the work.
 
 
 @njit(cache=True)
-def _update(code, memory, p, slot, now):
-    """Rules 1-3 for any neuron; returns (arrived at, wraps) and notes whether it rests."""
-    start, size = code.pop[p, 0], code.pop[p, 1]
-    bias, threshold, dead = code.pop[p, 2], code.pop[p, 3], code.pop[p, 4]
-    du, dv = code.pop[p, 5], code.pop[p, 6]
+def _fits(pending, bias):
+    """Whether no addition of a memoryless neuron can leave the 24-bit register."""
+    low, high = np.int32(0), np.int32(0)
+    for j in range(pending.shape[0]):
+        low, high = min(low, pending[j]), max(high, pending[j])
+    return min(low, low + bias) >= REGISTER_MIN and max(high, high + bias) <= REGISTER_MAX
+
+
+@njit(cache=True)
+def _update_memoryless(pending, u, v, dead, train, pop, gap):
+    """Rules 1-3 where nothing of u and v is carried over and nothing wraps.
+
+    Written without branches on 32-bit lanes, so that it runs on vector registers.  Returns the
+    number of spikes.
+    """
+    bias, threshold, refractory = np.int32(pop[2]), np.int32(pop[3]), np.int32(pop[4])
+    gap = np.int32(gap)
+    spikes = np.int32(0)
+    for j in range(pending.shape[0]):
+        current = np.int32(pending[j])
+        remaining = np.int32(max(np.int32(dead[j] - gap), np.int32(0)))
+        potential = np.int32(current + bias)
+        spike = np.int32((potential > threshold) & (remaining == 0))
+        u[j] = current
+        v[j] = np.int32(0) if (remaining != 0) | (spike != 0) else potential
+        dead[j] = remaining | np.int32(refractory * spike)
+        train[j] = np.uint8(spike)
+        spikes = np.int32(spikes + spike)
+    return spikes
+
+
+@njit(cache=True)
+def _update(pending, u, v, dead, train, pop, gap):
+    """Rules 1-3 for any neuron; returns register wraps, and whether anything changed."""
+    bias, threshold, refractory, du, dv = pop[2], pop[3], pop[4], pop[5], pop[6]
     wraps = 0
-    arrived = 0
-    changed = memory.arrives[slot, p] != 0
-    for j in range(start, start + size):
-        arrived += memory.some[slot, j]
-        current = _decay(np.int64(memory.u[j]), du) + memory.pending[slot, j]
-        u = ((current - REGISTER_MIN) & MASK) + REGISTER_MIN
-        wraps += current != u
-        alive = now >= memory.alive_at[j]
+    changed = False
+    for j in range(pending.shape[0]):
+        arrived = _decay(np.int64(u[j]), du) + pending[j]
+        current = ((arrived - REGISTER_MIN) & MASK) + REGISTER_MIN
+        wraps += arrived != current
+        remaining = max(dead[j] - gap, 0)
         membrane = np.int64(0)
-        if alive:
-            membrane = _decay(np.int64(memory.v[j]), dv) + u + bias
-        v = ((membrane - REGISTER_MIN) & MASK) + REGISTER_MIN
-        wraps += membrane != v
-        spike = alive and v > threshold
+        if remaining == 0:
+            membrane = _decay(np.int64(v[j]), dv) + current + bias
+        potential = ((membrane - REGISTER_MIN) & MASK) + REGISTER_MIN
+        wraps += membrane != potential
+        spike = remaining == 0 and potential > threshold
         if spike:
-            v = np.int64(0)
-            memory.alive_at[j] = now + 1 + dead
-        changed |= spike or not alive or u != memory.u[j] or v != memory.v[j]
-        memory.u[j] = u
-        memory.v[j] = v
-        memory.train[j] = spike
-        memory.pending[slot, j] = 0
-        memory.some[slot, j] = 0
-    memory.resting[p] = not changed and wraps == 0
-    return arrived, wraps
-
-
-@njit(cache=True, inline="always")
-def _matrix(code, memory, j, sender):
-    """The half weights of projection `j`, shape (n_pre, n_post)."""
-    n_pre, n_post = code.sender[sender, 1], code.pop[code.proj[j, 1], 1]
-    begin = code.proj[j, 4]
-    return memory.halves[begin : begin + n_pre * n_post].reshape(n_pre, n_post)
+            potential = np.int64(0)
+            remaining = refractory
+        changed |= remaining != 0 or current != u[j] or potential != v[j]
+        u[j] = current
+        v[j] = potential
+        dead[j] = remaining
+        train[j] = spike
+    return wraps, changed
 
 
 @njit(cache=True)
-def _deliver(code, memory, tally, j, sender, now, p, is_source):
-    """Rule 4 for one projection whose source spiked."""
-    target, connect, delay = code.proj[j, 1], code.proj[j, 2], code.proj[j, 3]
-    start, size = code.pop[target, 0], code.pop[target, 1]
-    slot = (now + 1 + delay) % memory.pending.shape[0]
-    begin, count = code.sender[sender, 0], memory.count[sender]
-    active = memory.active[begin : begin + count]
-    add = code.add[j]
-    if connect == ONE_TO_ONE:
-        pending, some = memory.pending[slot], memory.some[slot]
-        for k in range(count):
-            neuron = start + active[k]
-            pending[neuron] += add
-            some[neuron] = 1
-        memory.arrives[slot, target] |= SOME
+def _clear(pending, some):
+    """Empty a population's row of the delay line; returns the neurons marked in `some`."""
+    arrived = 0
+    for j in range(some.shape[0]):
+        arrived += some[j]
+    for j in range(pending.shape[0]):
+        pending[j] = 0
+    for j in range(some.shape[0]):
+        some[j] = 0
+    return arrived
+
+
+@njit(cache=True)
+def _send_one_to_one(pending, some, train, active, count, add):
+    """Rule 4: neuron i sends to neuron i."""
+    if DENSE * count > train.shape[0]:  # walking the whole train is a vector loop
+        for i in range(train.shape[0]):
+            pending[i] += add * train[i]
+        for i in range(train.shape[0]):
+            some[i] |= train[i]
     else:
-        pending = memory.pending[slot, start : start + size]
-        if connect == ALL_TO_ALL:
-            for i in range(size):
-                pending[i] += count * add
-        else:
-            total = memory.total[:size]
-            rows = _matrix(code, memory, j, sender)
-            sum_rows(rows, active, count, memory.partial[:size], total)
-            for i in range(size):
-                pending[i] += total[i] << add
-        memory.arrives[slot, target] |= WHOLE
-    if not is_source:
-        tally.operations[p, code.proj[j, 0]] += count if connect == ONE_TO_ONE else count * size
+        for k in range(count):
+            pending[active[k]] += add
+            some[active[k]] = 1
 
 
 @njit(cache=True)
-def _learn(code, memory, j, sender, half_dw):
+def _send_to_all(pending, add):
+    """Rule 4: every spike sends the same weight to every neuron; `add` counts them all."""
+    for i in range(pending.shape[0]):
+        pending[i] += add
+
+
+@njit(cache=True)
+def _send_rows(pending, rows, active, count, partial, total, add):
+    """Rule 4: a matrix; `add` is what half a weight unit adds."""
+    sum_rows(rows, active, count, partial, total)
+    for i in range(pending.shape[0]):
+        pending[i] += total[i] * add
+
+
+@njit(cache=True)
+def _rows(halves, begin, n_pre, wide):
+    """A matrix out of all of them: shape (n_pre, wide), wide = padded(n_post)."""
+    return halves[begin : begin + n_pre * wide].reshape(n_pre, wide)
+
+
+@njit(cache=True)
+def _learn(rows, active, count, train, change, half_dw):
     """Rule 5 for one plastic projection whose source and target both spiked."""
-    target = code.proj[j, 1]
-    rows = _matrix(code, memory, j, sender)
-    begin = code.sender[sender, 0]
-    active = memory.active[begin : begin + memory.count[sender]]
-    start, size = code.pop[target, 0], code.pop[target, 1]
-    train = memory.train[start : start + size]
-    change = memory.change[:size]
-    for i in range(size):
-        change[i] = half_dw if train[i] else 0
-    for k in range(active.shape[0]):
+    change[:] = 0
+    for i in range(train.shape[0]):
+        change[i] = half_dw * np.int8(train[i])
+    for k in range(count):
         add_saturating(rows[active[k]], change)
 
 
@@ -223,67 +224,107 @@ def run_steps(code, memory, tally, tape, stimulus, reward, by_step, dw, first, s
     `stimulus` (rows, lines): row i is sample i of this call, or step i with `by_step`.
     `reward` holds 0 or 1 per phase, or per step with `by_step`.  `dw` is (otherwise, reward).
     """
-    n_pops, n_senders = code.pop.shape[0], code.sender.shape[0]
-    period, n_slots = tally.steps.shape[0], memory.pending.shape[0]
-    n_neurons = memory.u.shape[0]
+    pop, lazy, sender, phase, first_proj, proj, adds, scheduled = code
+    u, v, dead, seen, pending, some, arrives, resting, halves = memory[:9]
+    train, active, counts, partial, total, change = memory[9:]
+    n_pops, n_senders, n_neurons = pop.shape[0], sender.shape[0], u.shape[0]
+    period, n_slots = tally.steps.shape[0], pending.shape[0]
     for step in range(steps):
         now = first + step
-        p = now % period
-        slot = now % n_slots
+        p, slot = now % period, now % n_slots
 
+        # Rules 1-3, population by population
         for i in range(n_pops):
-            arrives = memory.arrives[slot, i]
-            if arrives == 0 and (code.lazy[i] or memory.resting[i]):
-                memory.count[i] = 0
-                memory.fresh[i] = 0
+            arriving = arrives[slot, i]
+            if arriving == 0 and (lazy[i] or resting[i]):
+                counts[i] = 0
                 continue
-            memory.fresh[i] = 1
-            start, size = code.pop[i, 0], code.pop[i, 1]
-            if code.pop[i, 5] == DECAY_UNIT and code.pop[i, 6] == DECAY_UNIT:
-                arrived, wraps = _update_memoryless(code, memory, i, slot, now)
-            else:
-                arrived, wraps = _update(code, memory, i, slot, now)
-            memory.arrives[slot, i] = 0
-            memory.count[i] = spiking(
-                memory.train[start : start + size], memory.active[start : start + size]
-            )
-            tally.active[p, i] += size if arrives & WHOLE else arrived
-            tally.spikes[p, i] += memory.count[i]
-            tally.wraps[p, i] += wraps
-            if strict and wraps:
-                tally.fault[0], tally.fault[1] = now, i
-                return WRAPPED
-
-        row = step if by_step else now // period - first // period
-        for s in range(code.phase.shape[0]):
-            k = n_pops + s
-            memory.count[k] = 0
-            due = code.phase[s] >= 0 and (by_step or code.phase[s] == p)
-            if due and row < stimulus.shape[0]:
-                start, size = code.sender[k, 0], code.sender[k, 1]
-                column = start - n_neurons
-                memory.count[k] = spiking(
-                    stimulus[row, column : column + size], memory.active[start : start + size]
+            a, b = pop[i, 0], pop[i, 0] + pop[i, 1]
+            here = pending[slot, a:b]
+            gap = min(now - seen[i], 64)
+            wraps, fired = 0, 1
+            memoryless = pop[i, 5] == DECAY_UNIT and pop[i, 6] == DECAY_UNIT
+            if memoryless and _fits(here, pop[i, 2]):
+                fired = _update_memoryless(
+                    here, u[a:b], v[a:b], dead[a:b], train[a:b], pop[i], gap
                 )
+            else:
+                wraps, changed = _update(
+                    here, u[a:b], v[a:b], dead[a:b], train[a:b], pop[i], gap
+                )
+                resting[i] = not changed and wraps == 0 and arriving == 0
+            seen[i] = now
+            if arriving:
+                arrived = _clear(here, some[slot, a:b])
+                arrives[slot, i] = 0
+                tally.active[p, i] += pop[i, 1] if arriving & WHOLE else arrived
+            counts[i] = spiking(train[a:b], active[a:b]) if fired else 0
+            tally.spikes[p, i] += counts[i]
+            if wraps:
+                tally.wraps[p, i] += wraps
+                if strict:
+                    tally.fault[0], tally.fault[1] = now, i
+                    return WRAPPED
 
+        # External spikes
+        row = step if by_step else now // period - first // period
+        for s in range(phase.shape[0]):
+            k = n_pops + s
+            counts[k] = 0
+            if phase[s] >= 0 and (by_step or phase[s] == p) and row < stimulus.shape[0]:
+                a, b = sender[k, 0], sender[k, 0] + sender[k, 1]
+                train[a:b] = stimulus[row, a - n_neurons : b - n_neurons]
+                counts[k] = spiking(train[a:b], active[a:b])
+
+        # Rule 4
         for k in range(n_senders):
-            if memory.count[k]:
-                for j in range(code.first[k], code.first[k + 1]):
-                    _deliver(code, memory, tally, j, k, now, p, k >= n_pops)
-
-        half_dw = np.int8(dw[reward[step if by_step else p]] // 2)
-        for k in range(n_pops):
-            count = memory.count[k]
+            count = counts[k]
             if count == 0:
                 continue
-            for j in range(code.first[k], code.first[k + 1]):
-                if code.proj[j, 5]:
-                    number, target = code.proj[j, 0], code.proj[j, 1]
-                    tally.visits[p, number] += count * code.pop[target, 1]
-                    if memory.count[target]:
-                        _learn(code, memory, j, k, half_dw)
-                        tally.updates[p, number] += count * memory.count[target]
-                        if strict and not code.scheduled[j, p]:
+            a, b = sender[k, 0], sender[k, 0] + sender[k, 1]
+            for j in range(first_proj[k], first_proj[k + 1]):
+                target, connect = proj[j, 1], proj[j, 2]
+                then = (now + 1 + proj[j, 3]) % n_slots
+                c, d = pop[target, 0], pop[target, 0] + pop[target, 1]
+                there = pending[then, c:d]
+                operations = count * (d - c)
+                if connect == ONE_TO_ONE:
+                    _send_one_to_one(
+                        there, some[then, c:d], train[a:b], active[a:b], count, adds[j]
+                    )
+                    arrives[then, target] |= SOME
+                    operations = count
+                else:
+                    if connect == ALL_TO_ALL:
+                        _send_to_all(there, count * adds[j])
+                    else:
+                        rows = _rows(halves, proj[j, 4], b - a, proj[j, 6])
+                        wide = rows.shape[1]
+                        _send_rows(
+                            there, rows, active[a:b], count, partial[:wide], total[:wide], adds[j]
+                        )
+                    arrives[then, target] |= WHOLE
+                if k < n_pops:
+                    tally.operations[p, proj[j, 0]] += operations
+
+        # Rule 5
+        half_dw = np.int8(dw[reward[step if by_step else p]] // 2)
+        for k in range(n_pops):
+            count = counts[k]
+            if count == 0:
+                continue
+            for j in range(first_proj[k], first_proj[k + 1]):
+                if proj[j, 5]:
+                    number, target = proj[j, 0], proj[j, 1]
+                    tally.visits[p, number] += count * pop[target, 1]
+                    if counts[target]:
+                        a, c, d = sender[k, 0], pop[target, 0], pop[target, 0] + pop[target, 1]
+                        rows = _rows(halves, proj[j, 4], sender[k, 1], proj[j, 6])
+                        _learn(
+                            rows, active[a:], count, train[c:d], change[: rows.shape[1]], half_dw
+                        )
+                        tally.updates[p, number] += count * counts[target]
+                        if strict and not scheduled[j, p]:
                             tally.fault[0], tally.fault[1] = now, number
                             return STRAY
         tally.steps[p] += 1
@@ -291,19 +332,17 @@ def run_steps(code, memory, tally, tape, stimulus, reward, by_step, dw, first, s
         kept = tape.rows[step]
         if kept >= 0:
             for k in range(n_senders):
-                start = code.sender[k, 0]
+                a, size = sender[k, 0], sender[k, 1]
                 column = tape.columns[0, k]
                 if column >= 0:
-                    for n in range(memory.count[k]):
-                        tape.spikes[kept, column + memory.active[start + n]] = 1
+                    for n in range(counts[k]):
+                        tape.spikes[kept, column + active[a + n]] = 1
                 column = tape.columns[1, k]
                 if column >= 0:
-                    for n in range(code.pop[k, 1]):
-                        tape.u[kept, column + n] = memory.u[start + n]
+                    tape.u[kept, column : column + size] = u[a : a + size]
                 column = tape.columns[2, k]
                 if column >= 0:
-                    for n in range(code.pop[k, 1]):
-                        tape.v[kept, column + n] = memory.v[start + n]
+                    tape.v[kept, column : column + size] = v[a : a + size]
     return OK
 
 
@@ -311,7 +350,7 @@ def _encode(program: Program, eager: frozenset[int]) -> tuple[Code, int]:
     """The program as arrays, and the size of all matrices; `eager` populations never skip."""
     pops = program.populations
     pop = np.array(
-        [(p.start, p.size, p.bias, p.threshold, p.refractory - 1, p.du, p.dv) for p in pops],
+        [(p.start, p.size, p.bias, p.threshold, p.refractory, p.du, p.dv) for p in pops],
         np.int64,
     ).reshape(len(pops), 7)
     lazy = np.array(
@@ -329,10 +368,11 @@ def _encode(program: Program, eager: frozenset[int]) -> tuple[Code, int]:
         connect, begin = projection.connect, 0
         add = projection.mantissa << projection.shift
         if projection.matrix != NO_MATRIX:
-            connect, begin, add = MATRIX, used, projection.shift + 1
-            used += program.senders[projection.source].size * pops[projection.target].size
+            connect, begin, add = MATRIX, used, 2 << projection.shift
+            used += program.senders[projection.source].size * padded(pops[projection.target].size)
+        wide = padded(pops[projection.target].size)
         rows.append((number, projection.target, connect, projection.delay, begin,
-                     projection.plastic))  # fmt: skip
+                     projection.plastic, wide))  # fmt: skip
         adds.append(add)
         scheduled.append([p in projection.scheduled for p in range(program.period)])
     sources = [program.projections[i].source for i in order]
@@ -343,7 +383,7 @@ def _encode(program: Program, eager: frozenset[int]) -> tuple[Code, int]:
             sender=sender,
             phase=np.array([s.phase for s in program.sources], np.int64),
             first=np.searchsorted(sources, np.arange(len(sender) + 1)).astype(np.int64),
-            proj=np.array(rows, np.int64).reshape(-1, 6),
+            proj=np.array(rows, np.int64).reshape(-1, 7),
             add=np.array(adds, np.int64),
             scheduled=np.array(scheduled, np.bool_).reshape(-1, program.period),
         ),
@@ -384,16 +424,16 @@ class Machine:
         n, n_pops = program.n_neurons, len(program.populations)
         senders = len(program.senders)
         lines = sum(source.size for source in program.sources)
-        widest = max((p.size for p in program.populations), default=0)
+        widest = padded(max((p.size for p in program.populations), default=0))
         self._memory = Memory(
             u=state.u.astype(np.int32),
             v=state.v.astype(np.int32),
-            alive_at=state.step + state.dead.astype(np.int64),
+            dead=state.dead.astype(np.int32),
+            seen=np.full(n_pops, state.step, np.int64),
             pending=state.pending.astype(sum_type(program)),
             some=state.arriving.astype(np.uint8),
             arrives=np.zeros((program.n_slots, n_pops), np.uint8),
             resting=np.zeros(n_pops, np.uint8),
-            fresh=np.ones(n_pops, np.uint8),
             halves=np.zeros(used, np.int8),
             train=np.zeros(n + lines, np.uint8),
             active=np.zeros(n + lines, np.uint32),
@@ -404,17 +444,18 @@ class Machine:
         )
         for i, population in enumerate(program.populations):
             self._memory.arrives[:, i] = state.arriving[:, population.neurons].any(axis=1) * SOME
-        for projection, begin, size in self._matrices():
-            self._memory.halves[begin : begin + size] = pack(state.weights[projection.name]).ravel()
+        for projection, _, place in self._matrices():
+            self._memory.halves[place] = pack(state.weights[projection.name]).ravel()
         self._dw = np.array([program.dw_otherwise, program.dw_reward], np.int64)
         self._reward = np.array(program.reward, np.int64)
 
     def _matrices(self):
-        for number, _, connect, _, begin, _ in self._code.proj.tolist():
+        for number, _, connect, _, begin, _, _ in self._code.proj.tolist():
             if connect == MATRIX:
                 projection = self.program.projections[number]
                 n_pre = self.program.senders[projection.source].size
-                yield projection, begin, n_pre * self.program.populations[projection.target].size
+                n_post = self.program.populations[projection.target].size
+                yield projection, n_post, slice(begin, begin + n_pre * padded(n_post))
 
     def advance(
         self,
@@ -458,19 +499,21 @@ class Machine:
         program, memory = self.program, self._memory
         u, v = memory.u.copy(), memory.v.copy()
         arriving = memory.some.astype(bool)
-        dead = np.maximum(memory.alive_at - self.step, 0).astype(np.int32)
+        dead = np.zeros(program.n_neurons, np.int32)
         for i, population in enumerate(program.populations):
             neurons = population.neurons
             arriving[:, neurons] |= (memory.arrives[:, i : i + 1] & WHOLE).astype(bool)
-            if self._code.lazy[i] and not memory.fresh[i]:
-                # A skipped population stands as one idle step leaves it.
+            left = memory.dead[neurons]
+            dead[neurons] = np.maximum(left - (self.step - memory.seen[i]), 0)
+            if self._code.lazy[i] and memory.seen[i] < self.step - 1:
+                # Skipped since: it stands as one idle step leaves it.
                 u[neurons] = 0
-                v[neurons] = np.where(memory.alive_at[neurons] < self.step, population.bias, 0)
+                alive = left <= self.step - 1 - memory.seen[i]
+                v[neurons] = np.where(alive, population.bias, 0)
         weights = {}
-        for projection, begin, size in self._matrices():
-            rows = memory.halves[begin : begin + size]
-            n_pre = program.senders[projection.source].size
-            weights[projection.name] = unpack(rows.reshape(n_pre, -1))
+        for projection, n_post, place in self._matrices():
+            rows = memory.halves[place].reshape(-1, padded(n_post))
+            weights[projection.name] = unpack(rows, n_post)
         return State(
             self.step, weights, u, v, dead, memory.pending.astype(np.int64), arriving
         )
