@@ -1,0 +1,70 @@
+# Needs only python3 (with venv and pip), git and make: every target first makes the environment
+# it runs in.  Options for a command go in ARGS, options for pytest in PYTEST_ARGS:
+#   make reproduce ARGS=--help        make test PYTEST_ARGS="-k gating -x"
+
+ARGS ?=
+PYTEST_ARGS ?=
+PYTHON := .venv/bin/python
+EXTRAS := lava book distributed nir dev
+
+# Bytecode saves seconds at each start, and nothing outside the environment may leak in.
+unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
+
+# Lava exists for Python 3.10 only.  Browser tests have a target of their own.
+NO_LAVA = $(shell $(PYTHON) -c "import sys; print(' and not lava' * (sys.version_info >= (3, 11)))")
+
+.PHONY: help env reproduce reproduce-paper test test-newest test-browser lint format bench \
+        requirements clean distclean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+
+env: .venv/.ready  ## make .venv, with the command .venv/bin/sbp
+
+.venv/.ready: pyproject.toml requirements.txt tools/env.sh tools/find-python.sh
+	@sh tools/env.sh .venv reference
+	@touch $@
+
+.venv-newest/.ready: pyproject.toml tools/env.sh tools/find-python.sh
+	@sh tools/env.sh .venv-newest newest
+	@touch $@
+
+reproduce: env  ## the main job: train, and print published next to measured
+	.venv/bin/sbp reproduce $(ARGS)
+
+reproduce-paper: env  ## the same with the paper's sizes and numbers of epochs
+	.venv/bin/sbp reproduce --preset paper $(ARGS)
+
+test: env  ## run all tests but the browser's
+	$(PYTHON) -m pytest -m "not browser$(NO_LAVA)" $(PYTEST_ARGS)
+
+test-newest: .venv-newest/.ready  ## the tests without Lava and the book, on the newest Python found
+	.venv-newest/bin/python -m pytest -m "not browser and not lava and not book" $(PYTEST_ARGS)
+
+test-browser: env  ## tests of the built book in an installed Chromium
+	$(PYTHON) -m pytest -m browser $(PYTEST_ARGS)
+
+lint: env  ## check style, formatting and types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+format: env  ## format the code and mend what ruff can mend
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+bench: env  ## time the engines
+	$(PYTHON) -m benchmarks $(ARGS)
+
+requirements: env  ## bring requirements.txt up to date with pyproject.toml (ARGS=--upgrade)
+	.boot/bin/uv pip compile pyproject.toml $(EXTRAS:%=--extra %) --quiet --output-file \
+	    requirements.txt --python-version 3.10 --python-platform linux --no-emit-index-url \
+	    --no-annotate --custom-compile-command "make requirements" $(ARGS)
+
+clean:  ## remove what was built, and caches
+	rm -rf _build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+	find . -path './.venv*' -prune -o -path ./.boot -prune -o -name __pycache__ \
+	    -exec rm -rf {} +
+
+distclean: clean  ## remove the environments too
+	rm -rf .boot .venv .venv-newest
