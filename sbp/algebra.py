@@ -93,9 +93,11 @@ def sum_rows(rows, active, count, partial, total):
             r4, r5, r6, r7 = active[k + 4], active[k + 5], active[k + 6], active[k + 7]
             for j in range(n):
                 partial[j] += np.int16(
-                    (rows[r0, j] + rows[r1, j] + rows[r2, j] + rows[r3, j])
-                    + (rows[r4, j] + rows[r5, j] + rows[r6, j] + rows[r7, j])
-                )
+                    np.int16(rows[r0, j]) + np.int16(rows[r1, j])
+                    + np.int16(rows[r2, j]) + np.int16(rows[r3, j])
+                    + np.int16(rows[r4, j]) + np.int16(rows[r5, j])
+                    + np.int16(rows[r6, j]) + np.int16(rows[r7, j])
+                )  # fmt: skip
             k += BLOCK
         while k < stop:
             r0 = active[k]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sbp.errors import FileError
-from sbp.files import arrays_digest, read_json, read_npz, write_json, write_npz
+from sbp.files import arrays_digest, check_writable, read_json, read_npz, write_json, write_npz
 from sbp.program import check_weights
 
 FORMAT = "sbp checkpoint 1"
@@ -67,6 +67,29 @@ class RunFolder:
     def finished(self) -> bool:
         """Whether final weights and history are here."""
         return self.weights.exists() and self.history.exists()
+
+    @property
+    def resumable(self) -> bool:
+        """Whether there is a checkpoint, good or not."""
+        return self.newest.exists() or self.previous.exists()
+
+    def check(self) -> None:
+        """Raise FileError unless files can be written here; the folder is made if need be."""
+        if self.path.exists() and not self.path.is_dir():
+            raise FileError(f"{self.path} is not a folder", do="choose another one")
+        check_writable(self.newest)
+
+    def clear(self) -> None:
+        """Remove the run that is saved here, and what a killed process left half-written."""
+        for path in (self.newest, self.previous, self.weights, self.history):
+            path.unlink(missing_ok=True)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove what a killed process left half-written."""
+        for name in ("checkpoint.new.npz", self.weights.name, self.history.name):
+            for path in self.path.glob(f".{name}.*"):
+                path.unlink(missing_ok=True)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write `checkpoint`; the one before it is kept beside it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -46,9 +47,27 @@ def write_atomic(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
     return path
 
 
+def check_writable(path: str | Path) -> None:
+    """Raise FileError now if `path` could not be written later, after hours of work."""
+    path = Path(path)
+    if path.is_dir():
+        raise FileError(f"cannot write {path}: it is a folder", do="give the name of a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise FileError(
+            f"cannot write {path}: {error.strerror or error}", do="choose a folder you can write to"
+        ) from error
+
+
 def write_npz(path: str | Path, arrays: Mapping[str, np.ndarray]) -> Path:
     """Write `arrays` as a compressed npz, whole or not at all."""
-    return write_atomic(path, lambda stream: np.savez_compressed(stream, **arrays))
+    # In memory first: a zip file that breaks off on a full disk complains once more when it is
+    # collected, on standard error.
+    archive = io.BytesIO()
+    np.savez_compressed(archive, **arrays)
+    return write_atomic(path, lambda stream: stream.write(archive.getbuffer()))
 
 
 def read_npz(path: str | Path, what: str) -> dict[str, np.ndarray]:
@@ -66,7 +85,8 @@ def read_npz(path: str | Path, what: str) -> dict[str, np.ndarray]:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here: np.load leaves its own handle open when the archive is broken.
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise FileError(f"{path} is no {what}: a single array, not an npz archive")
             return {name: archive[name] for name in archive.files}

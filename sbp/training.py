@@ -26,7 +26,7 @@ from sbp.errors import SpecError
 from sbp.files import arrays_digest
 from sbp.loihi import SCALE
 from sbp.program import Program, lower
-from sbp.run import Counters, Record
+from sbp.run import Counters, Record, Run
 
 ENGINES = ("algebra", *engines.NAMES)
 
@@ -118,6 +118,8 @@ class Result:
         Of all learning so far; None for the algebra.
     program : Program or None
         The learning program; None for the algebra.
+    faults : dict of str to int or None
+        `Run.faults` of all learning so far; None for the algebra.
     finished : bool
     """
 
@@ -127,6 +129,7 @@ class Result:
     weights: Weights
     counters: Counters | None = None
     program: Program | None = None
+    faults: dict[str, int] | None = None
     finished: bool = False
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -169,6 +172,9 @@ def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
     return np.random.default_rng([seed, 1, epoch]).permutation(n)
 
 
+Watch = Callable[[int, int], object]  #: called as watch(done, n) while samples are evaluated
+
+
 class Learner(Protocol):
     """What training asks of an engine."""
 
@@ -176,9 +182,10 @@ class Learner(Protocol):
     program: Program | None
 
     def learn(self, inputs: np.ndarray, targets: np.ndarray) -> None: ...
-    def outputs(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
+    def outputs(self, inputs: np.ndarray, watch: Watch) -> tuple[np.ndarray, np.ndarray]: ...
     def arrays(self) -> dict[str, np.ndarray]: ...
     def weights(self) -> Weights: ...
+    def faults(self) -> dict[str, int] | None: ...
 
 
 class AlgebraLearner:
@@ -189,17 +196,23 @@ class AlgebraLearner:
 
     def __init__(self, weights: Weights) -> None:
         self._network = algebra.Network(weights)
+        sizes = sizes_of(weights)
+        # No samples: the kernels are compiled or loaded here, outside the timing of epochs.
+        self.learn(np.zeros((0, sizes[0]), np.uint8), np.zeros((0, sizes[2]), np.uint8))
 
     def learn(self, inputs: np.ndarray, targets: np.ndarray) -> None:
         self._network.train(inputs, targets)
 
-    def outputs(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def outputs(self, inputs: np.ndarray, watch: Watch) -> tuple[np.ndarray, np.ndarray]:
         return self._network.outputs(inputs)
 
     def weights(self) -> Weights:
         return self._network.weights
 
     arrays = weights
+
+    def faults(self) -> None:
+        return None
 
 
 class CircuitLearner:
@@ -212,12 +225,18 @@ class CircuitLearner:
         weights: Weights,
         strict: bool,
         arrays: Mapping[str, np.ndarray] | None,
+        options: Mapping[str, Any],
         stack: ExitStack,
     ) -> None:
-        self.engine, self.sizes, self.strict = engine, sizes, strict
+        self.engine, self.sizes, self.strict, self.options = engine, sizes, strict, options
         self.program = lower(learning_circuit(sizes))
         state = self.program.state(weights) if arrays is None else self.program.state_from(arrays)
-        self._session = stack.enter_context(engines.session(engine, self.program, state))
+        self._session = stack.enter_context(
+            engines.session(engine, self.program, state, **options)
+        )
+        if engine == "compiled":
+            # One step of a copy: the kernels are compiled or loaded here, not in the first epoch.
+            engines.get(engine).run(self.program, state, steps=1)
         self.counters = Counters.zeros(self.program)
         if arrays is not None:
             self.counters = Counters(*(arrays[f"counter:{n}"] for n in Counters.names()))
@@ -226,8 +245,10 @@ class CircuitLearner:
         run = self._session.run({"input": inputs, "target": targets}, strict=self.strict)
         self.counters = self.counters + run.counters
 
-    def outputs(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return circuit_outputs(self.engine, self.sizes, self.weights(), inputs)
+    def outputs(self, inputs: np.ndarray, watch: Watch) -> tuple[np.ndarray, np.ndarray]:
+        return circuit_outputs(
+            self.engine, self.sizes, self.weights(), inputs, watch, **self.options
+        )
 
     def weights(self) -> Weights:
         return self.program.weights(self._session.state)
@@ -236,11 +257,20 @@ class CircuitLearner:
         counters = {f"counter:{n}": getattr(self.counters, n) for n in Counters.names()}
         return {**self._session.state.arrays(), **counters}
 
+    def faults(self) -> dict[str, int]:
+        state, none = self._session.state, np.empty(0, np.int64)
+        return Run(self.program, 0, state.step, none, {}, {}, {}, state, self.counters).faults()
+
 
 def circuit_outputs(
-    engine: str, sizes: tuple[int, int, int], weights: Weights, inputs: np.ndarray
+    engine: str,
+    sizes: tuple[int, int, int],
+    weights: Weights,
+    inputs: np.ndarray,
+    watch: Watch | None = None,
+    **options: Any,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Run `inputs` through the inference circuit.
+    """Run `inputs` through the inference circuit; `options` are for the engine.
 
     Returns
     -------
@@ -253,15 +283,24 @@ def circuit_outputs(
     record = Record(spikes=("o",), u=("o",), phases=(3,))
     chunk = CHUNK[engine]
     spikes, sums = [], []
-    with engines.session(engine, program, program.state(weights)) as session:
+    with engines.session(engine, program, program.state(weights), **options) as session:
         for start in range(0, len(inputs), chunk):
             run = session.run({"input": inputs[start : start + chunk]}, record=record)
             spikes.append(run.spikes["o"])
             sums.append(run.u["o"] // SCALE - GATE)
+            if watch:
+                watch(min(start + chunk, len(inputs)), len(inputs))
     return np.concatenate(spikes), np.concatenate(sums)
 
 
-def evaluate(dataset: Dataset, weights: Weights, engine: str = "algebra") -> Measures:
+def evaluate(
+    dataset: Dataset,
+    weights: Weights,
+    engine: str = "algebra",
+    *,
+    watch: Watch | None = None,
+    **options: Any,
+) -> Measures:
     """Measure `weights` on the test set of `dataset`.
 
     Parameters
@@ -271,18 +310,27 @@ def evaluate(dataset: Dataset, weights: Weights, engine: str = "algebra") -> Mea
         "W1" (n_h, n_in), "W2" (n_o, n_h).
     engine : str
         "algebra", or an engine that runs the inference circuit.
+    watch : callable, optional
+        Called as ``watch(done, n)`` after every chunk of samples; circuit engines only.
+    **options
+        For the engine.
 
     Raises
     ------
     SpecError
         If the weights do not fit the data set or the chip.
     """
-    return Measures.of(*outputs(dataset.x_test, weights, engine, dataset.n_classes),
-                       dataset.y_test)  # fmt: skip
+    answers = outputs(dataset.x_test, weights, engine, dataset.n_classes, watch, **options)
+    return Measures.of(*answers, dataset.y_test)
 
 
 def outputs(
-    inputs: np.ndarray, weights: Weights, engine: str = "algebra", n_classes: int | None = None
+    inputs: np.ndarray,
+    weights: Weights,
+    engine: str = "algebra",
+    n_classes: int | None = None,
+    watch: Watch | None = None,
+    **options: Any,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Output spikes (n, n_o) bool and sums a2 (n, n_o) int32 of a trained network."""
     network = algebra.Network(weights)  # checks the weights, whatever the engine
@@ -295,7 +343,7 @@ def outputs(
         )
     if engine == "algebra":
         return network.outputs(np.ascontiguousarray(inputs, np.uint8))
-    return circuit_outputs(engine, sizes, weights, inputs)
+    return circuit_outputs(engine, sizes, weights, inputs, watch, **options)
 
 
 def sizes_of(weights: Weights) -> tuple[int, int, int]:
@@ -339,6 +387,7 @@ def train(
     folder: RunFolder | None = None,
     resume: bool = False,
     progress: Progress | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Result:
     """Train a network; the measures after each epoch are of the whole test set.
 
@@ -354,11 +403,17 @@ def train(
         Go on from the checkpoint in `folder`, if there is one.
     progress : callable, optional
         Called as ``progress(epoch, done, n_samples, epochs)`` after every chunk.
+    options : mapping, optional
+        For the engine.
 
     Raises
     ------
     Interrupted
         After SIGINT or SIGTERM, with the checkpoint written.
+    SpecError
+        If the saved run is past the epochs asked for.
+    FileError
+        If the folder cannot be written, or its checkpoints cannot be used.
     """
     sizes = (dataset.n_inputs, settings.hidden, dataset.n_classes)
     identity = {
@@ -371,6 +426,14 @@ def train(
     saved: Checkpoint | None = None
     if folder is not None and resume:
         saved = folder.load(identity)
+    if saved is not None and (len(saved.epochs), saved.position) > (settings.epochs, 0):
+        # Its weights are those of a later moment: they cannot be had for this epoch any more.
+        begun = len(saved.epochs) + bool(saved.position)
+        raise SpecError(
+            f"epochs is {settings.epochs}: the saved run is in epoch {begun}",
+            allowed=f"{begun} or more to go on",
+            do="or start afresh in another folder",
+        )
     inputs, targets = dataset.x_train, one_hot(dataset.y_train, dataset.n_classes)
     history = list(saved.epochs) if saved else []
     position, spent = (saved.position, saved.seconds) if saved else (0, 0.0)
@@ -384,19 +447,25 @@ def train(
         else:
             learner = CircuitLearner(
                 settings.engine, sizes, initial_weights(sizes, settings.seed), settings.strict,
-                saved.arrays if saved else None, stack,
+                saved.arrays if saved else None, options or {}, stack,
             )  # fmt: skip
         signals = stack.enter_context(_signals())
 
         def result(finished: bool) -> Result:
             return Result(
                 settings, sizes, history, learner.weights(), learner.counters, learner.program,
-                finished, {**identity, "epochs_asked": settings.epochs},
+                learner.faults(), finished, {**identity, "epochs_asked": settings.epochs},
             )  # fmt: skip
 
         def save() -> None:
             if folder is not None:
                 folder.save(Checkpoint(identity, history, position, spent, learner.arrays()))
+
+        def stop_if_asked(*_: int) -> None:
+            if signals:
+                # In the middle of an evaluation too: the epoch's learning is done and saved.
+                save()
+                raise Interrupted(result(False), signals[0])
 
         saved_at = time.monotonic()
         while len(history) < settings.epochs:
@@ -410,21 +479,18 @@ def train(
                 position += len(rows)
                 if progress:
                     progress(epoch, position, len(order), history)
-                overdue = time.monotonic() - saved_at > CHECKPOINT_EVERY
-                if signals or (overdue and position < len(order)):
+                stop_if_asked()
+                if time.monotonic() - saved_at > CHECKPOINT_EVERY:
                     save()
                     saved_at = time.monotonic()
-                if signals:
-                    raise Interrupted(result(False), signals[0])
-            measures = Measures.of(*learner.outputs(dataset.x_test), dataset.y_test)
+            measures = Measures.of(*learner.outputs(dataset.x_test, stop_if_asked), dataset.y_test)
             history.append({"epoch": epoch, **asdict(measures), "seconds": spent})
             position, spent = 0, 0.0
             save()
             saved_at = time.monotonic()
             if progress:
                 progress(epoch, len(order), len(order), history)
-            if signals:
-                raise Interrupted(result(False), signals[0])
+            stop_if_asked()
         final = result(True)
     if folder is not None:
         folder.finish(final.weights, history, {**final.provenance, "digest": final.digest})

@@ -11,6 +11,7 @@ import importlib.util
 import sys
 from collections.abc import Mapping
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -81,7 +82,9 @@ class Session:
         return result
 
 
-def session(name: str, program: Program, state: State) -> Session:
-    """Open `program` at `state` on the engine called `name`."""
+def session(name: str, program: Program, state: State, **options: Any) -> Session:
+    """Open `program` at `state` on the engine called `name`; `options` are the engine's own."""
     engine = get(name)
-    return getattr(engine, "Session", lambda p, s: Session(engine, p, s))(program, state)
+    if hasattr(engine, "Session"):
+        return engine.Session(program, state, **options)
+    return Session(engine, program, state, **options)
