@@ -290,7 +290,12 @@ class Program:
                 raise SpecError(
                     f"stimulus {name!r} has shape {array.shape}", allowed=f"(n_samples, {size})"
                 )
-            if array.dtype != bool and ((array != 0) & (array != 1)).any():
+            # No temporary array: a stimulus can be the largest thing in memory.
+            if array.dtype == np.uint8:
+                binary = array.max(initial=0) <= 1
+            else:
+                binary = array.dtype == bool or not ((array != 0) & (array != 1)).any()
+            if not binary:
                 raise SpecError(f"stimulus {name!r} holds values other than 0 and 1")
             arrays[name] = np.ascontiguousarray(array, np.uint8)
         lengths = {name: len(array) for name, array in arrays.items()}

@@ -52,11 +52,24 @@ class Record:
 
     def steps(self, program: Program, first: int, count: int) -> np.ndarray:
         """The recorded steps, counted from this run's first; int64, ascending."""
+        if not any(self.names(program, what) for what in ("spikes", "u", "v")):
+            return np.empty(0, np.int64)
         stop = count if self.stop is None else min(self.stop, count)
         steps = np.arange(max(self.start, 0), max(stop, 0), dtype=np.int64)
         if self.phases is None:
             return steps
         return steps[np.isin((first + steps) % program.period, list(self.phases))]
+
+    def allocate(self, program: Program, n_rows: int) -> dict[str, dict[str, np.ndarray]]:
+        """Empty arrays for `n_rows` recorded steps: "spikes", "u", "v", each by population."""
+        sizes = {sender.name: sender.size for sender in program.senders}
+        types = {"spikes": bool, "u": np.int32, "v": np.int32}
+        return {
+            what: {
+                name: np.zeros((n_rows, sizes[name]), dtype) for name in self.names(program, what)
+            }
+            for what, dtype in types.items()
+        }
 
 
 ALL_SPIKES = Record(spikes="all")

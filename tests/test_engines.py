@@ -215,6 +215,29 @@ def test_sums_are_wide_where_they_must_be():
     )
 
 
+def test_memory_is_flat():
+    """An epoch of 60,000 samples peaks no higher than 1,000 samples do."""
+    script = """
+import resource, numpy as np
+from cases import learning
+from sbp.engines.compiled import Session
+case = learning()
+rows = np.resize(np.arange(20), 60_000)
+stimulus = {name: np.ascontiguousarray(train[rows]) for name, train in case.stimulus.items()}
+session = Session(case.program, case.state)
+def peak(n):
+    session.run({name: train[:n] for name, train in stimulus.items()})
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(peak(1_000), peak(60_000))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+    )  # fmt: skip
+    small, large = map(int, done.stdout.split())
+    assert large - small < 512, f"peak grew from {small} to {large} kB"
+
+
 def test_kernels_with_the_jit_off():
     """The same properties in plain Python, where coverage can see the kernels."""
     here = Path(__file__)

@@ -428,8 +428,9 @@ class Machine:
         self._memory = Memory(
             u=state.u.astype(np.int32),
             v=state.v.astype(np.int32),
-            dead=state.dead.astype(np.int32),
-            seen=np.full(n_pops, state.step, np.int64),
+            # As if written in the step before: one more than what is left now.
+            dead=np.where(state.dead > 0, state.dead + 1, 0).astype(np.int32),
+            seen=np.full(n_pops, state.step - 1, np.int64),
             pending=state.pending.astype(sum_type(program)),
             some=state.arriving.astype(np.uint8),
             arrives=np.zeros((program.n_slots, n_pops), np.uint8),
@@ -585,8 +586,6 @@ class Session:
         if not self._eager >= {*names["u"], *names["v"]}:
             self.__init__(program, self.state, record)
         keep = record.steps(program, first, steps)
-        rows = np.full(steps, -1, np.int64)
-        rows[keep] = np.arange(len(keep))
         tally, tape = _tally(program), _tape(program, names, len(keep))
         samples = len(next(iter(arrays.values()))) if arrays else 0
         lines = sum(source.size for source in program.sources)
@@ -601,19 +600,20 @@ class Session:
                     column = source.start - program.n_neurons
                     part = arrays[source.name][begin : begin + len(block)]
                     block[:, column : column + source.size] = part
-            window = tape._replace(rows=rows[done : done + count])
-            self._machine.advance(block, count, tally, window, strict=strict)
+            rows = np.full(count, -1, np.int64)
+            low, high = np.searchsorted(keep, (done, done + count))
+            rows[keep[low:high] - done] = np.arange(low, high)
+            self._machine.advance(block, count, tally, tape._replace(rows=rows), strict=strict)
             done += count
-        kept: dict[str, dict[str, np.ndarray]] = {"spikes": {}, "u": {}, "v": {}}
+        kept = record.allocate(program, len(keep))
         for i, (what, array) in enumerate((("spikes", tape.spikes), ("u", tape.u), ("v", tape.v))):
             for k, sender in enumerate(program.senders):
                 column = tape.columns[i, k]
                 if column >= 0:
-                    part = array[:, column : column + sender.size]
-                    kept[what][sender.name] = part.astype(bool) if what == "spikes" else part.copy()
+                    kept[what][sender.name][:] = array[:, column : column + sender.size]
         result = Run(
-            program, first, steps, keep, kept["spikes"], kept["u"], kept["v"],
-            self.state, _counters(program, tally), NAME,
+            program, first, steps, keep, **kept, state=self.state,
+            counters=_counters(program, tally), engine=NAME,
         )  # fmt: skip
         warn_once(result)
         return result

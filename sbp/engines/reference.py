@@ -1,11 +1,13 @@
 """The reference engine: one statement for each rule of the chip.  The definition of the others.
 
-NumPy on whole-network vectors; any `Circuit`, slow on purpose, short enough to print.
+NumPy on whole-network vectors; any `Circuit`, slow on purpose, short enough to print.  `step` is
+the machine; `run` repeats it, counts and records.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +16,115 @@ from sbp.program import NO_MATRIX, ONE_TO_ONE, Program, State
 from sbp.run import NOTHING, Counters, Record, Run, strict_error, warn_once
 
 NAME = "reference"
+
+
+class Constants(NamedTuple):
+    """What never changes of each neuron: int64, shape (n_neurons,)."""
+
+    bias: np.ndarray
+    threshold: np.ndarray
+    refractory: np.ndarray
+    du: np.ndarray
+    dv: np.ndarray
+
+    @classmethod
+    def of(cls, program: Program) -> Constants:
+        sizes = [population.size for population in program.populations]
+        columns = ([getattr(p, name) for p in program.populations] for name in cls._fields)
+        return cls(*(np.repeat(np.array(column, np.int64), sizes) for column in columns))
+
+
+class Events(NamedTuple):
+    """What happened in one step."""
+
+    trains: list[np.ndarray]  #: spikes of each population, then of each source; bool
+    active: np.ndarray  #: whether anything arrived at a neuron; bool
+    wraps: np.ndarray  #: register wraps of each neuron; int64
+
+
+def step(
+    program: Program,
+    constants: Constants,
+    state: State,
+    external: list[np.ndarray],
+) -> Events:
+    """Advance `state` by one step, in place; `external` are the spikes of each source."""
+    p, slot = state.step % program.period, state.step % program.n_slots
+    bias, threshold, refractory, du, dv = constants
+    alive = state.dead == 0
+
+    # (1) synaptic current; (2) membrane potential, outside the refractory time
+    current = decay(state.u, du) + state.pending[slot]
+    state.u = wrap(current)
+    membrane = np.where(alive, decay(state.v, dv) + state.u + bias, 0)
+    state.v = wrap(membrane)
+    wraps = np.add(current != state.u, membrane != state.v, dtype=np.int64)
+
+    # (3) spike, reset, refractory time
+    spiked = alive & (state.v > threshold)
+    state.v[spiked] = 0
+    state.dead = np.where(spiked, refractory - 1, np.maximum(state.dead - 1, 0))
+    active = state.arriving[slot].copy()
+    state.pending[slot], state.arriving[slot] = 0, False
+    trains = [spiked[population.neurons] for population in program.populations] + external
+
+    # (4) spikes go onto their synapses with the weight of this moment
+    for projection in program.projections:
+        train = trains[projection.source]
+        if not train.any():
+            continue
+        target = program.populations[projection.target].neurons
+        then = (state.step + 1 + projection.delay) % program.n_slots
+        if projection.matrix != NO_MATRIX:
+            arrival = state.weights[projection.name][:, train].sum(axis=1, dtype=np.int64)
+        elif projection.connect == ONE_TO_ONE:
+            arrival = train * np.int64(projection.mantissa)
+        else:
+            arrival = train.sum() * np.int64(projection.mantissa)
+        state.pending[then, target] += arrival << projection.shift
+        state.arriving[then, target] |= train if projection.connect == ONE_TO_ONE else True
+
+    # (5) learning: every plastic synapse whose two neurons spiked in this step
+    dw = program.dw_reward if program.reward[p] else program.dw_otherwise
+    for projection in program.projections:
+        if projection.plastic:
+            pairs = np.ix_(trains[projection.target], trains[projection.source])
+            matrix = state.weights[projection.name]
+            matrix[pairs] = clip_weight(matrix[pairs] + dw)
+
+    state.step += 1
+    return Events(trains, active, wraps)
+
+
+def _count(program: Program, counters: Counters, p: int, events: Events) -> None:
+    counters.steps[p] += 1
+    for i, population in enumerate(program.populations):
+        counters.spikes[p, i] += events.trains[i].sum()
+        counters.neuron_updates[p, i] += population.size
+        counters.active_updates[p, i] += events.active[population.neurons].sum()
+        counters.wraps[p, i] += events.wraps[population.neurons].sum()
+    for i, projection in enumerate(program.projections):
+        if projection.source >= len(program.populations):
+            continue  # external sources are not the chip's work
+        sent, n_post = events.trains[projection.source].sum(), len(events.trains[projection.target])
+        fan_out = 1 if projection.connect == ONE_TO_ONE else n_post
+        counters.synaptic_operations[p, i] += sent * fan_out
+        if projection.plastic:
+            counters.learning_visits[p, i] += sent * n_post
+            counters.synaptic_updates[p, i] += sent * events.trains[projection.target].sum()
+
+
+def _check(program: Program, now: int, events: Events) -> None:
+    """Strict mode: raise for a register wrap, or learning that is not scheduled."""
+    for population in program.populations:
+        wraps = events.wraps[population.neurons]
+        if wraps.any():
+            raise strict_error(program, now, "register wrap", f"population {population.name}")
+    for projection in program.projections:
+        if projection.plastic and now % program.period not in projection.scheduled:
+            pre, post = events.trains[projection.source], events.trains[projection.target]
+            if pre.any() and post.any():
+                raise strict_error(program, now, "unscheduled learning", projection.name)
 
 
 def run(
@@ -55,116 +166,37 @@ def run(
     """
     stimulus = program.check_stimulus(stimulus or {})
     samples = len(next(iter(stimulus.values()))) if stimulus else 0
-    state, first = state.copy(), state.step
+    first = state.step
     steps = program.steps_of(stimulus, first) if steps is None else steps
-    counters = Counters.zeros(program)
+    constants, counters = Constants.of(program), Counters.zeros(program)
+    state = state.copy()
+    state.u, state.v = state.u.astype(np.int64), state.v.astype(np.int64)
     keep = record.steps(program, first, steps)
-    kept = {what: {n: [] for n in record.names(program, what)} for what in ("spikes", "u", "v")}
-    wanted = set(keep.tolist())
-
-    def per_neuron(field: str) -> np.ndarray:
-        values = [getattr(population, field) for population in program.populations]
-        return np.repeat(np.array(values, np.int64), [p.size for p in program.populations])
-
-    bias, threshold, refractory = map(per_neuron, ("bias", "threshold", "refractory"))
-    du, dv = map(per_neuron, ("du", "dv"))
-    u, v, dead = (a.astype(np.int64) for a in (state.u, state.v, state.dead))
-    pending, arriving, weights = state.pending, state.arriving, state.weights
-
-    for step in range(steps):
-        now = first + step
-        p, slot = now % program.period, now % program.n_slots
-        alive = dead == 0
-
-        # (1) synaptic current, (2) membrane potential outside the refractory time
-        current = decay(u, du) + pending[slot]
-        u = wrap(current)
-        membrane = np.where(alive, decay(v, dv) + u + bias, 0)
-        v = wrap(membrane)
-        wraps = np.add((current != u), (membrane != v), dtype=np.int64)
-
-        # (3) spike, reset, refractory time
-        spiked = alive & (v > threshold)
-        v[spiked] = 0
-        dead = np.where(spiked, refractory - 1, np.maximum(dead - 1, 0))
-        active = arriving[slot].copy()
-        pending[slot], arriving[slot] = 0, False
-
-        trains = [spiked[population.neurons] for population in program.populations]
-        sample = now // program.period - first // program.period
-        trains += [
+    kept = record.allocate(program, len(keep))
+    row = 0
+    for now in range(first, first + steps):
+        p, sample = now % program.period, now // program.period - first // program.period
+        external = [
             stimulus[source.name][sample].astype(bool)
-            if p == source.phase and sample < samples
+            if source.phase == p and sample < samples
             else np.zeros(source.size, bool)
             for source in program.sources
         ]
-
-        # (4) spikes go onto their synapses with the weight of this moment
-        for projection in program.projections:
-            train = trains[projection.source]
-            if train.any():
-                target = program.populations[projection.target].neurons
-                then = (now + 1 + projection.delay) % program.n_slots
-                if projection.matrix != NO_MATRIX:
-                    arrival = weights[projection.name][:, train].sum(axis=1, dtype=np.int64)
-                elif projection.connect == ONE_TO_ONE:
-                    arrival = train * np.int64(projection.mantissa)
-                else:
-                    arrival = train.sum() * np.int64(projection.mantissa)
-                pending[then, target] += arrival << projection.shift
-                arriving[then, target] |= train if projection.connect == ONE_TO_ONE else True
-
-        # (5) learning: every plastic synapse whose two neurons spiked in this step
-        dw = program.dw_reward if program.reward[p] else program.dw_otherwise
-        for i, projection in enumerate(program.projections):
-            pre = trains[projection.source]
-            if projection.source < len(program.populations):
-                fan_out = 1
-                if projection.connect != ONE_TO_ONE:
-                    fan_out = program.populations[projection.target].size
-                counters.synaptic_operations[p, i] += pre.sum() * fan_out
-            if projection.plastic:
-                post = trains[projection.target]
-                pairs = np.ix_(post, pre)
-                matrix = weights[projection.name]
-                matrix[pairs] = clip_weight(matrix[pairs] + dw)
-                counters.learning_visits[p, i] += pre.sum() * len(post)
-                counters.synaptic_updates[p, i] += pre.sum() * post.sum()
-                if strict and pre.any() and post.any() and p not in projection.scheduled:
-                    raise strict_error(program, now, "unscheduled learning", projection.name)
-
-        counters.steps[p] += 1
-        for i, population in enumerate(program.populations):
-            counters.spikes[p, i] += trains[i].sum()
-            counters.neuron_updates[p, i] += population.size
-            counters.active_updates[p, i] += active[population.neurons].sum()
-            counters.wraps[p, i] += wraps[population.neurons].sum()
-            if strict and wraps[population.neurons].any():
-                neuron = int(np.argmax(wraps[population.neurons]))
-                where = f"population {population.name}, neuron {neuron}"
-                raise strict_error(program, now, "register wrap", where)
-        if step in wanted:
-            for number, sender in enumerate(program.senders):
+        events = step(program, constants, state, external)
+        _count(program, counters, p, events)
+        if strict:
+            _check(program, now, events)
+        if row < len(keep) and keep[row] == now - first:
+            for sender, train in zip(program.senders, events.trains, strict=True):
                 if sender.name in kept["spikes"]:
-                    kept["spikes"][sender.name].append(trains[number])
-            for what, register in (("u", u), ("v", v)):
-                for name, rows in kept[what].items():
-                    rows.append(register[program.populations[program.index(name)].neurons].copy())
-
-    state.step = first + steps
-    state.u, state.v, state.dead = (a.astype(np.int32) for a in (u, v, dead))
-    sizes = {sender.name: sender.size for sender in program.senders}
-
-    def stack(what: str, dtype: type) -> dict[str, np.ndarray]:
-        return {
-            name: np.array(rows, dtype).reshape(len(keep), sizes[name])
-            for name, rows in kept[what].items()
-        }
-
-    result = Run(
-        program, first, steps, keep, stack("spikes", bool), stack("u", np.int32),
-        stack("v", np.int32), state, counters, NAME,
-    )  # fmt: skip
+                    kept["spikes"][sender.name][row] = train
+            for what, register in (("u", state.u), ("v", state.v)):
+                for name in kept[what]:
+                    neurons = program.populations[program.index(name)].neurons
+                    kept[what][name][row] = register[neurons]
+            row += 1
+    state.u, state.v = state.u.astype(np.int32), state.v.astype(np.int32)
+    state.dead = state.dead.astype(np.int32)
+    result = Run(program, first, steps, keep, **kept, state=state, counters=counters, engine=NAME)
     warn_once(result)
     return result
-

@@ -1,0 +1,228 @@
+"""Time every engine side by side in one process, interleaved, and write results/speed.*.
+
+    make bench                      all sizes, about two minutes
+    make bench ARGS="--rounds 3"    quicker, rougher
+    make bench ARGS="--out /tmp"    leave results/ alone
+
+What is compared with what is said in benchmarks/README.md.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import dense
+from sbp.algebra import Network
+from sbp.circuits import inference_circuit, learning_circuit
+from sbp.data import available, load
+from sbp.engines import compiled, reference
+from sbp.files import write_atomic, write_json
+from sbp.program import NO_MATRIX, lower
+from sbp.training import initial_weights, one_hot
+
+SIZES = ((64, 100, 10), (400, 400, 10), (784, 1000, 10), (784, 2000, 10))
+CHIP = {"training": 667, "inference": 5900}  # samples a second, Renner et al. 2024, Table 1
+WARM_UP = 5000  # samples learned first, so that the activity is that of a trained network
+
+
+def samples(n_in):
+    """Inputs, targets and where they come from, for a network of `n_in` inputs."""
+    if n_in == 64:
+        data, source = load("digits"), "embedded digits"
+    elif available()["mnist"].startswith("found"):
+        data, source = load("mnist", crop=0 if n_in == 784 else 4), "MNIST"
+    else:
+        rng = np.random.default_rng(0)
+        x = (rng.random((WARM_UP, n_in)) < 0.25).astype(np.uint8)
+        return x, one_hot(rng.integers(0, 10, WARM_UP), 10), "random patterns (MNIST is not here)"
+    rows = np.resize(np.arange(len(data.x_train)), WARM_UP)
+    return data.x_train[rows], one_hot(data.y_train[rows], 10), source
+
+
+class Contestants:
+    """The things to be timed, at one size; each is called with a number of samples."""
+
+    def __init__(self, sizes):
+        self.inputs, self.targets, self.source = samples(sizes[0])
+        network = Network(initial_weights(sizes, 0))
+        network.train(self.inputs, self.targets)
+        self.weights = network.weights
+        self.network = network
+        self.learning, self.inference = lower(learning_circuit(sizes)), lower(
+            inference_circuit(sizes)
+        )
+        self.circuit = compiled.Session(self.learning, self.learning.state(self.weights))
+        self.reader = compiled.Session(self.inference, self.inference.state(self.weights))
+        self.matrices = {n: w.astype(float) for n, w in self.weights.items()}
+        # contestant -> (what it does, samples a round)
+        self.calls = {
+            "algebra": (self.algebra, 2000),
+            "compiled": (self.compiled, 400),
+            "compiled, inference": (self.compiled_inference, 1000),
+            "dense NumPy": (self.dense, 100 if sizes[1] < 1000 else 20),
+            "reference": (self.reference, 4),
+        }
+
+    def algebra(self, n):
+        self.network.train(self.inputs[:n], self.targets[:n])
+
+    def compiled(self, n):
+        self.circuit.run({"input": self.inputs[:n], "target": self.targets[:n]})
+
+    def compiled_inference(self, n):
+        self.reader.run({"input": self.inputs[:n]})
+
+    def dense(self, n):
+        dense.train(self.matrices["W1"], self.matrices["W2"], self.inputs[:n], self.targets[:n])
+
+    def reference(self, n):
+        stimulus = {"input": self.inputs[:n], "target": self.targets[:n]}
+        reference.run(self.learning, self.learning.state(self.weights), stimulus)
+
+    def traffic(self):
+        """Bytes a sample that must be read and written, half a weight being one byte."""
+        n = 400
+        run = self.circuit.run({"input": self.inputs[:n], "target": self.targets[:n]})
+        counters, read, written = run.counters, 0, 0
+        for i, projection in enumerate(self.learning.projections):
+            if projection.matrix != NO_MATRIX:
+                read += counters.synaptic_operations[:, i].sum()
+                written += 2 * counters.synaptic_updates[:, i].sum()
+        circuit = float(read + written) / n
+        network = Network(self.weights)
+        before = network.weights
+        x, t = self.inputs[:n], self.targets[:n]
+        n_h = before["W1"].shape[0]
+        h = (x.astype(np.int32) @ before["W1"].T > 512).sum()
+        forward = float(x.sum() * n_h + h * t.shape[1])
+        # The algebra writes a row only where an error reached the hidden layer.
+        spikes, sums = network.outputs(x)
+        wrong = ((t == 1) & ~spikes & (sums > 0)) | (spikes & (t == 0) & (sums <= 1024))
+        rows = float(x[wrong.any(axis=1)].sum())
+        return {"compiled": circuit, "algebra": (forward + 2 * rows * n_h) / n}
+
+
+def bandwidth(n_bytes):
+    """Measured copy bandwidth (bytes read plus written a second) for a buffer of that size."""
+    source, target = np.ones(n_bytes, np.int8), np.empty(n_bytes, np.int8)
+    times = []
+    for _ in range(200):
+        began = time.perf_counter()
+        target[:] = source
+        times.append(time.perf_counter() - began)
+    return 2 * n_bytes / float(np.median(times))
+
+
+def measure(sizes, rounds, say):
+    """Interleaved rounds at one size; microseconds a sample, median and quartiles."""
+    contestants = Contestants(sizes)
+    times = {name: [] for name in contestants.calls}
+    for name, (call, n) in contestants.calls.items():
+        call(min(n, 20))  # compile, touch the memory
+    for number in range(rounds):
+        for name, (call, n) in contestants.calls.items():
+            began = time.perf_counter()
+            call(n)
+            times[name].append((time.perf_counter() - began) / n * 1e6)
+        say(f"  round {number + 1} of {rounds}")
+    traffic = contestants.traffic()
+    speed = bandwidth(sum(w.size for w in contestants.weights.values()))
+    row = {"sizes": list(sizes), "samples": contestants.source, "copy_bytes_per_second": speed}
+    for name, values in times.items():
+        low, middle, high = np.percentile(values, [25, 50, 75])
+        ratio = np.median(np.array(times["reference"]) / np.array(values))
+        entry = {
+            "microseconds": [round(float(v), 3) for v in (low, middle, high)],
+            "samples_per_second": round(1e6 / middle),
+            "times_reference": round(float(ratio), 1),
+            "times_dense_numpy": round(
+                float(np.median(np.array(times["dense NumPy"]) / np.array(values))), 2
+            ),
+        }
+        kind = "inference" if "inference" in name else "training"
+        if sizes == (400, 400, 10):
+            entry["times_chip"] = round(1e6 / middle / CHIP[kind], 1)
+        if name in traffic:
+            floor = traffic[name] / speed * 1e6
+            entry["traffic_floor_microseconds"] = round(floor, 3)
+            entry["times_floor"] = round(middle / floor, 1)
+        row[name] = entry
+    return row
+
+
+def table(rows):
+    """The results as Markdown."""
+    lines = [
+        "| sizes | engine | us a sample, median (quartiles) | samples/s | x reference "
+        "| x dense NumPy | x chip | x traffic floor |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        for name in row:
+            if isinstance(row[name], dict):
+                e = row[name]
+                low, middle, high = e["microseconds"]
+                lines.append(
+                    f"| {'-'.join(map(str, row['sizes']))} | {name} "
+                    f"| {middle:.4g} ({low:.4g} .. {high:.4g}) | {e['samples_per_second']:,} "
+                    f"| {e['times_reference']:g} | {e['times_dense_numpy']:g} "
+                    f"| {e.get('times_chip', '')} | {e.get('times_floor', '')} |"
+                )
+    return "\n".join(lines) + "\n"
+
+
+def plot(rows):
+    """Cost against number of plastic parameters, one line per engine."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    weights = [s[0] * s[1] + s[1] * s[2] for s in (row["sizes"] for row in rows)]
+    colours = ["#0072B2", "#D55E00", "#E69F00", "#009E73", "#555555"]
+    names = [name for name in rows[0] if isinstance(rows[0][name], dict)]
+    for name, colour in zip(names, colours, strict=True):
+        middle = [row[name]["microseconds"][1] for row in rows]
+        axes.loglog(weights, middle, "o-", color=colour)
+        axes.annotate(f" {name}", (weights[-1], middle[-1]), color=colour, va="center")
+    for kind, rate in CHIP.items():
+        axes.axhline(1e6 / rate, color="#999999", linestyle=":")
+        axes.annotate(f"Loihi, {kind} (published, 400-400-10)", (weights[0], 1e6 / rate),
+                      color="#666666", va="bottom", fontsize=8)  # fmt: skip
+    axes.set(xlabel="weights of the network (W1 and W2)", ylabel="microseconds a sample")
+    axes.set_xlim(right=weights[-1] * 8)
+    axes.set_xticks(weights, ["-".join(map(str, row["sizes"])) for row in rows], fontsize=8)
+    axes.minorticks_off()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--out", type=Path, default=Path("results"))
+    arguments = parser.parse_args()
+    rows = []
+    for sizes in SIZES:
+        print(f"{'-'.join(map(str, sizes))}", file=sys.stderr)
+        rows.append(measure(sizes, arguments.rounds, lambda s: print(s, file=sys.stderr)))
+    from sbp.provenance import machine, versions
+
+    write_json(arguments.out / "speed.json",
+               {"machine": machine(), "versions": versions(), "rows": rows})  # fmt: skip
+    text = table(rows)
+    write_atomic(arguments.out / "speed.md", lambda stream: stream.write(text.encode()))
+    write_atomic(arguments.out / "speed.png",
+                 lambda stream: plot(rows).savefig(stream, dpi=150, format="png"))  # fmt: skip
+    print(text)
+    print(json.dumps({"out": str(arguments.out)}), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
