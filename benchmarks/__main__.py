@@ -52,9 +52,8 @@ class Contestants:
         network.train(self.inputs, self.targets)
         self.weights = network.weights
         self.network = network
-        self.learning, self.inference = lower(learning_circuit(sizes)), lower(
-            inference_circuit(sizes)
-        )
+        self.learning = lower(learning_circuit(sizes))
+        self.inference = lower(inference_circuit(sizes))
         self.circuit = compiled.Session(self.learning, self.learning.state(self.weights))
         self.reader = compiled.Session(self.inference, self.inference.state(self.weights))
         self.matrices = {n: w.astype(float) for n, w in self.weights.items()}
@@ -121,7 +120,7 @@ def measure(sizes, rounds, say):
     """Interleaved rounds at one size; microseconds a sample, median and quartiles."""
     contestants = Contestants(sizes)
     times = {name: [] for name in contestants.calls}
-    for name, (call, n) in contestants.calls.items():
+    for call, n in contestants.calls.values():
         call(min(n, 20))  # compile, touch the memory
     for number in range(rounds):
         for name, (call, n) in contestants.calls.items():

@@ -113,7 +113,8 @@ def sum_rows(rows, active, count, partial, total):
 def add_saturating(row, change):
     """``row += change``, saturating at the ends of int8: the chip's clip to -256 .. 254."""
     for j in range(row.shape[0]):
-        row[j] = np.int8(min(max(np.int16(row[j]) + np.int16(change[j]), HALF_MIN), HALF_MAX))
+        changed = np.int16(row[j]) + np.int16(change[j])
+        row[j] = np.int8(min(max(changed, np.int16(HALF_MIN)), np.int16(HALF_MAX)))
 
 
 @njit(cache=True, nogil=True)

@@ -48,8 +48,7 @@ class Checkpoint:
 
 
 class RunFolder:
-    """A folder with ``checkpoint.npz``, ``checkpoint.previous.npz``, ``weights.npz`` and
-    ``history.json``."""
+    """A folder with weights.npz, history.json, checkpoint.npz and checkpoint.previous.npz."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -199,7 +198,7 @@ def load_weights(path: str | Path) -> dict[str, np.ndarray]:
             raise FileError(f"{path} is no weights file: it has no matrix {name}")
     n_h = len(stored["W1"])
     return {
-        "W1": check_weights("W1", stored["W1"], stored["W1"].shape),
+        "W1": check_weights("W1", stored["W1"], (n_h, stored["W1"].shape[1])),
         "W2": check_weights("W2", stored["W2"], (len(stored["W2"]), n_h)),
     }
 

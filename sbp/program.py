@@ -37,6 +37,7 @@ class PopulationCode(NamedTuple):
 
     @property
     def neurons(self) -> slice:
+        """Where its neurons stand in an array over all neurons."""
         return slice(self.start, self.start + self.size)
 
 
@@ -105,6 +106,7 @@ class State:
     arriving: np.ndarray
 
     def copy(self) -> State:
+        """Return an independent state with the same numbers."""
         return State(
             self.step,
             {name: matrix.copy() for name, matrix in self.weights.items()},
@@ -153,6 +155,7 @@ class Program:
 
     @property
     def n_neurons(self) -> int:
+        """Neurons of all populations; external sources are not neurons."""
         return sum(population.size for population in self.populations)
 
     @cached_property
@@ -187,10 +190,10 @@ class Program:
         SpecError
             For a missing or unknown name, or a matrix `check_weights` refuses.
         """
-        weights = self._checked(weights or {})
+        matrices = self._checked(weights or {})
         state = State(
             step=0,
-            weights={p.name: initial_copy(p, weights[p.matrix])
+            weights={p.name: initial_copy(p, matrices[p.matrix])
                      for p in self.projections if p.matrix != NO_MATRIX},
             u=np.zeros(self.n_neurons, np.int32),
             v=np.zeros(self.n_neurons, np.int32),
@@ -252,7 +255,7 @@ class Program:
         for projection in self.projections:
             if projection.matrix != NO_MATRIX:
                 matrix = arrays[f"weights:{projection.name}"]
-                check_weights(projection.name, matrix, matrix.shape)
+                check_weights(projection.name, matrix, (len(matrix), matrix.shape[1]))
         return State(
             int(arrays["step"]),
             {name: np.array(arrays[f"weights:{name}"]) for name in expected.weights},
@@ -369,7 +372,8 @@ def lower(circuit: Circuit) -> Program:
         sources.append(SourceCode(source.name, start, source.size, phase))
         start += source.size
 
-    number = {part.name: i for i, part in enumerate((*circuit.populations, *circuit.sources))}
+    senders = [p.name for p in circuit.populations] + [s.name for s in circuit.sources]
+    number = {name: i for i, name in enumerate(senders)}
     parameter = {p.name: i for i, p in enumerate(circuit.parameters)}
     projections: list[ProjectionCode] = []
     names: dict[str, int] = {}

@@ -108,6 +108,7 @@ class Counters:
 
     @classmethod
     def zeros(cls, program: Program) -> Counters:
+        """Nothing counted yet."""
         by_population = (program.period, len(program.populations))
         by_projection = (program.period, len(program.projections))
         return cls(
@@ -167,7 +168,7 @@ def copies_parted(program: Program, state: State) -> dict[str, int]:
     pushed against one bound reaches the other.
     """
     first = program.weights(state)
-    parted = {name: 0 for name in first}
+    parted = dict.fromkeys(first, 0)
     for projection in program.projections:
         if projection.matrix == NO_MATRIX:
             continue
@@ -339,4 +340,3 @@ def first_weight_difference(
     name, index = first
     values = int(expected[name][index]), int(found[name][index])
     return Difference("weights", steps, (steps - 1) % period, name, index, values, total)
-

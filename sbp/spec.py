@@ -123,6 +123,7 @@ class Parameter:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """(n_post, n_pre)."""
         return self.n_post, self.n_pre
 
 
@@ -268,7 +269,7 @@ class Circuit:
     def __post_init__(self) -> None:
         if not self.phases:
             raise SpecError(f"circuit {self.name!r} has no phases", allowed="one or more")
-        names = [part.name for part in (*self.sources, *self.populations)]
+        names = [s.name for s in self.sources] + [p.name for p in self.populations]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise SpecError(f"circuit {self.name!r}: the name {twice[0]!r} is used twice")
         for source in self.sources:
@@ -315,7 +316,8 @@ class Circuit:
 
     @property
     def _sizes(self) -> dict[str, int]:
-        return {part.name: part.size for part in (*self.sources, *self.populations)}
+        parts: list[Source | Population] = [*self.sources, *self.populations]
+        return {part.name: part.size for part in parts}
 
     @property
     def period(self) -> int:
@@ -361,7 +363,7 @@ class Circuit:
             f"{self.n_synapses(plastic_only=True):,} of them plastic",
             f"  {self.period} steps a sample; learning rule {self.rule}",
             "  populations: "
-            + ", ".join(f"{population.name} ({population.size})" for population in self.populations),
+            + ", ".join(f"{part.name} ({part.size})" for part in self.populations),
             "  sources: "
             + ", ".join(
                 f"{source.name} ({source.size}) "
@@ -371,6 +373,8 @@ class Circuit:
             "  phases:",
         ]
         for number, phase in enumerate(self.phases):
-            learns = f"; {', '.join(phase.learns)} {'+' if phase.reward else '-'}" if phase.learns else ""
-            lines.append(f"    {number:2d}  {', '.join(phase.fires) or '-'}{learns}")
+            line = f"    {number:2d}  {', '.join(phase.fires) or '-'}"
+            if phase.learns:
+                line += f"; {', '.join(phase.learns)} {'+' if phase.reward else '-'}"
+            lines.append(line)
         return "\n".join(lines)

@@ -178,14 +178,31 @@ Watch = Callable[[int, int], object]  #: called as watch(done, n) while samples 
 class Learner(Protocol):
     """What training asks of an engine."""
 
-    counters: Counters | None
-    program: Program | None
+    @property
+    def counters(self) -> Counters | None:
+        """Of all learning so far; None for the algebra."""
 
-    def learn(self, inputs: np.ndarray, targets: np.ndarray) -> None: ...
-    def outputs(self, inputs: np.ndarray, watch: Watch) -> tuple[np.ndarray, np.ndarray]: ...
-    def arrays(self) -> dict[str, np.ndarray]: ...
-    def weights(self) -> Weights: ...
-    def faults(self) -> dict[str, int] | None: ...
+    @property
+    def program(self) -> Program | None:
+        """The learning program; None for the algebra."""
+
+    def learn(self, inputs: np.ndarray, targets: np.ndarray) -> None:
+        """Learn the samples one after the other."""
+
+    def outputs(self, inputs: np.ndarray, watch: Watch) -> tuple[np.ndarray, np.ndarray]:
+        """Output spikes (n, n_o) and sums a2 (n, n_o) with the present weights."""
+        ...
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything a checkpoint needs to go on."""
+        ...
+
+    def weights(self) -> Weights:
+        """W1 and W2 as they stand."""
+        ...
+
+    def faults(self) -> dict[str, int] | None:
+        """`Run.faults` of all learning so far; None for the algebra."""
 
 
 class AlgebraLearner:
@@ -200,18 +217,20 @@ class AlgebraLearner:
         # No samples: the kernels are compiled or loaded here, outside the timing of epochs.
         self.learn(np.zeros((0, sizes[0]), np.uint8), np.zeros((0, sizes[2]), np.uint8))
 
-    def learn(self, inputs: np.ndarray, targets: np.ndarray) -> None:
+    def learn(self, inputs: np.ndarray, targets: np.ndarray) -> None:  # noqa: D102
         self._network.train(inputs, targets)
 
-    def outputs(self, inputs: np.ndarray, watch: Watch) -> tuple[np.ndarray, np.ndarray]:
+    def outputs(  # noqa: D102
+        self, inputs: np.ndarray, watch: Watch
+    ) -> tuple[np.ndarray, np.ndarray]:
         return self._network.outputs(inputs)
 
-    def weights(self) -> Weights:
+    def weights(self) -> Weights:  # noqa: D102
         return self._network.weights
 
     arrays = weights
 
-    def faults(self) -> None:
+    def faults(self) -> None:  # noqa: D102
         return None
 
 
@@ -231,9 +250,7 @@ class CircuitLearner:
         self.engine, self.sizes, self.strict, self.options = engine, sizes, strict, options
         self.program = lower(learning_circuit(sizes))
         state = self.program.state(weights) if arrays is None else self.program.state_from(arrays)
-        self._session = stack.enter_context(
-            engines.session(engine, self.program, state, **options)
-        )
+        self._session = stack.enter_context(engines.session(engine, self.program, state, **options))
         if engine == "compiled":
             # One step of a copy: the kernels are compiled or loaded here, not in the first epoch.
             engines.get(engine).run(self.program, state, steps=1)
@@ -241,23 +258,25 @@ class CircuitLearner:
         if arrays is not None:
             self.counters = Counters(*(arrays[f"counter:{n}"] for n in Counters.names()))
 
-    def learn(self, inputs: np.ndarray, targets: np.ndarray) -> None:
+    def learn(self, inputs: np.ndarray, targets: np.ndarray) -> None:  # noqa: D102
         run = self._session.run({"input": inputs, "target": targets}, strict=self.strict)
         self.counters = self.counters + run.counters
 
-    def outputs(self, inputs: np.ndarray, watch: Watch) -> tuple[np.ndarray, np.ndarray]:
+    def outputs(  # noqa: D102
+        self, inputs: np.ndarray, watch: Watch
+    ) -> tuple[np.ndarray, np.ndarray]:
         return circuit_outputs(
             self.engine, self.sizes, self.weights(), inputs, watch, **self.options
         )
 
-    def weights(self) -> Weights:
+    def weights(self) -> Weights:  # noqa: D102
         return self.program.weights(self._session.state)
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, np.ndarray]:  # noqa: D102
         counters = {f"counter:{n}": getattr(self.counters, n) for n in Counters.names()}
         return {**self._session.state.arrays(), **counters}
 
-    def faults(self) -> dict[str, int]:
+    def faults(self) -> dict[str, int]:  # noqa: D102
         state, none = self._session.state, np.empty(0, np.int64)
         return Run(self.program, 0, state.step, none, {}, {}, {}, state, self.counters).faults()
 
@@ -361,7 +380,7 @@ def _signals() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield caught
         return
-    old = {}
+    old: dict[int, Any] = {}
 
     def handler(number: int, frame: object) -> None:
         caught.append(number)
@@ -373,8 +392,8 @@ def _signals() -> Iterator[list[int]]:
     try:
         yield caught
     finally:
-        for number, previous in old.items():
-            signal.signal(number, previous or signal.SIG_DFL)
+        for which, previous in old.items():
+            signal.signal(which, previous or signal.SIG_DFL)
 
 
 Progress = Callable[[int, int, int, list[dict[str, float]]], None]

@@ -72,7 +72,7 @@ def test_circuit(sizes, seed, bound, samples):
     At most 40 inputs of weight at most 256 reach 10,240: past 9,216 (ungated firing at p = 0),
     never past the closing gate at 17,344.
     """
-    assert 40 * 256 < CLOSED_LIMIT
+    assert CLOSED_LIMIT > 40 * 256
     rng = np.random.default_rng(seed)
     weights = random_network(rng, sizes, bound)
     x = rng.integers(0, 2, (samples, sizes[0])).astype(np.uint8)
@@ -89,7 +89,9 @@ def test_circuit(sizes, seed, bound, samples):
     assert np.array_equal(run.weights["W1"], network.weights["W1"])
     assert np.array_equal(run.weights["W2"], network.weights["W2"])
     phases, populations = np.nonzero(run.counters.ungated(program))
-    stray = {(int(p), program.populations[i].name) for p, i in zip(phases, populations)}
+    stray = {
+        (int(p), program.populations[i].name) for p, i in zip(phases, populations, strict=True)
+    }
     assert stray <= {(0, "h"), (0, "h<"), (0, "h>")}
 
 

@@ -13,11 +13,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import circuits, random_stimulus, random_weights
 
+import sbp.run
 from sbp import engines
 from sbp.engines import compiled, reference
 from sbp.errors import ChipError, SpecError
 from sbp.program import lower
 from sbp.run import Record, copies_parted, first_difference
+from sbp.spec import (
+    Circuit,
+    MatrixWeight,
+    Neuron,
+    Parameter,
+    Phase,
+    Population,
+    Projection,
+    Source,
+)
 
 EVERYTHING = Record(spikes="all", u="all", v="all")
 EXAMPLES = int(os.environ.get("SBP_EXAMPLES", "300"))
@@ -45,9 +56,7 @@ def assert_equal(expected, found):
     assert expected.faults() == found.faults()
 
 
-@settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(circuits(), st.integers(0, 2**32 - 1), st.integers(1, 8), st.data())
 def test_random_circuits(circuit, seed, samples, data):
     rng = np.random.default_rng(seed)
@@ -109,7 +118,6 @@ def test_window_and_phases_are_recorded_and_nothing_else():
 
 
 def wrapping_case():
-    from sbp.spec import Circuit, Neuron, Phase, Population, Projection, Source
 
     # 20 lines * 255 * 2**7 weight units * 64 leave 24 bits.
     circuit = Circuit(
@@ -125,10 +133,6 @@ def wrapping_case():
 
 
 def stray_case():
-    from sbp.spec import (
-        Circuit, MatrixWeight, Neuron, Parameter, Phase, Population, Projection, Source,
-    )  # fmt: skip
-
     excited = Neuron(bias=4000 << 5, threshold=1)  # fires in every step
     circuit = Circuit(
         name="stray",
@@ -161,9 +165,7 @@ def test_strict_mode_raises_and_names_the_place(engine):
 
 
 def test_a_session_is_warned_once():
-    from sbp import run as run_module
-
-    run_module._warned.clear()
+    sbp.run._warned.clear()
     program, state, stimulus = wrapping_case()
     with pytest.warns(RuntimeWarning, match="3 register wraps"):
         compiled.run(program, state, stimulus)
@@ -196,7 +198,6 @@ def test_stimulus_that_does_not_fit_is_refused():
 
 def test_sums_are_wide_where_they_must_be():
     assert compiled.sum_type(learning().program) is np.int32
-    from sbp.spec import Circuit, Neuron, Phase, Population, Projection, Source
 
     wide = Circuit(
         name="wide",

@@ -16,6 +16,7 @@ from sbp.errors import SpecError
 from sbp.loihi import SCALE
 from sbp.spec import (
     Circuit,
+    Connect,
     MatrixWeight,
     Neuron,
     Phase,
@@ -40,7 +41,7 @@ RELAY_NO_REFRACTORY = Neuron(bias=BIAS * SCALE, threshold=THRESHOLD, refractory=
 GATE_NEURON = Neuron(bias=0, threshold=THRESHOLD, refractory=1)
 
 #: weight and connection pattern of every fixed synapse kind
-KINDS = {
+KINDS: dict[str, tuple[int, Connect]] = {
     "ring": (RING, "all-to-all"),
     "gate": (GATE, "all-to-all"),
     "gate_lt": (GATE_LT, "all-to-all"),
@@ -158,8 +159,7 @@ def gating_chain(size: int, stages: int, ring: int | None = None) -> Circuit:
         wiring.connect(f"g{k % ring}", f"s{k}", "gate")
     gates = wiring.ring(ring)
     fires = {
-        p: Phase(tuple(f"s{k}" for k in range(1, stages + 1) if k % ring == p))
-        for p in range(ring)
+        p: Phase(tuple(f"s{k}" for k in range(1, stages + 1) if k % ring == p)) for p in range(ring)
     }
     return Circuit(
         name="gating_chain",
@@ -169,4 +169,3 @@ def gating_chain(size: int, stages: int, ring: int | None = None) -> Circuit:
         projections=tuple(wiring.projections),
         phases=ring_phases(ring, fires),
     )
-

@@ -34,9 +34,7 @@ PHASES = {
     1: Phase(("x",), note="x fires with the input pattern."),
     2: Phase(("o", "o<", "o>", "t"), note="Output: W x against 512, 0, 1024; the target."),
     3: Phase(("d+", "d-"), note="The error, one population for each sign."),
-    4: Phase(
-        ("x", "o", "o<", "o>"), learns=("W",), reward=True, note="x again; o = d+: W grows."
-    ),
+    4: Phase(("x", "o", "o<", "o>"), learns=("W",), reward=True, note="x again; o = d+: W grows."),
     5: Phase(note="The output layer is held shut."),
     6: Phase(("x", "o", "o<", "o>"), learns=("W",), note="x again; o = d-: W shrinks."),
 }

@@ -75,9 +75,7 @@ class Session:
         strict: bool = False,
     ) -> Run:
         """Run all samples of `stimulus` and keep the state."""
-        result = self.engine.run(
-            self.program, self.state, stimulus, record=record, strict=strict
-        )
+        result = self.engine.run(self.program, self.state, stimulus, record=record, strict=strict)
         self.state = result.state
         return result
 

@@ -60,7 +60,7 @@ class Memory(NamedTuple):
     halves: np.ndarray  # all matrices, int8, a row per source neuron
     train: np.ndarray  # (N + lines,) uint8, spikes of this step
     active: np.ndarray  # (N + lines,) uint32, their indices, a list per sender
-    count: np.ndarray  # (P + S,) int64, length of each list
+    counts: np.ndarray  # (P + S,) int64, length of each list
     partial: np.ndarray  # int16 scratch
     total: np.ndarray  # int32 scratch
     change: np.ndarray  # int8 scratch
@@ -245,13 +245,9 @@ def run_steps(code, memory, tally, tape, stimulus, reward, by_step, dw, first, s
             wraps, fired = 0, 1
             memoryless = pop[i, 5] == DECAY_UNIT and pop[i, 6] == DECAY_UNIT
             if memoryless and _fits(here, pop[i, 2]):
-                fired = _update_memoryless(
-                    here, u[a:b], v[a:b], dead[a:b], train[a:b], pop[i], gap
-                )
+                fired = _update_memoryless(here, u[a:b], v[a:b], dead[a:b], train[a:b], pop[i], gap)
             else:
-                wraps, changed = _update(
-                    here, u[a:b], v[a:b], dead[a:b], train[a:b], pop[i], gap
-                )
+                wraps, changed = _update(here, u[a:b], v[a:b], dead[a:b], train[a:b], pop[i], gap)
                 resting[i] = not changed and wraps == 0 and arriving == 0
             seen[i] = now
             if arriving:
@@ -438,7 +434,7 @@ class Machine:
             halves=np.zeros(used, np.int8),
             train=np.zeros(n + lines, np.uint8),
             active=np.zeros(n + lines, np.uint32),
-            count=np.zeros(senders, np.int64),
+            counts=np.zeros(senders, np.int64),
             partial=np.zeros(widest, np.int16),
             total=np.zeros(widest, np.int32),
             change=np.zeros(widest, np.int8),
@@ -515,9 +511,7 @@ class Machine:
         for projection, n_post, place in self._matrices():
             rows = memory.halves[place].reshape(-1, padded(n_post))
             weights[projection.name] = unpack(rows, n_post)
-        return State(
-            self.step, weights, u, v, dead, memory.pending.astype(np.int64), arriving
-        )
+        return State(self.step, weights, u, v, dead, memory.pending.astype(np.int64), arriving)
 
 
 def _tally(program: Program) -> Tally:
@@ -556,9 +550,13 @@ class Session:
 
     def __init__(self, program: Program, state: State, record: Record = NOTHING) -> None:
         self.program = program
-        eager = {*record.names(program, "u"), *record.names(program, "v")}
-        self._machine = Machine(program, state, frozenset(program.index(name) for name in eager))
-        self._eager = eager
+        self._start(state, record)
+
+    def _start(self, state: State, record: Record) -> None:
+        program = self.program
+        self._eager = {*record.names(program, "u"), *record.names(program, "v")}
+        eager = frozenset(program.index(name) for name in self._eager)
+        self._machine = Machine(program, state, eager)
 
     def __enter__(self) -> Session:
         return self
@@ -568,6 +566,7 @@ class Session:
 
     @property
     def state(self) -> State:
+        """A copy of the network as it stands."""
         return self._machine.state
 
     def run(
@@ -584,7 +583,7 @@ class Session:
         steps = program.steps_of(arrays, first) if steps is None else steps
         names = {what: record.names(program, what) for what in ("spikes", "u", "v")}
         if not self._eager >= {*names["u"], *names["v"]}:
-            self.__init__(program, self.state, record)
+            self._start(self.state, record)
         keep = record.steps(program, first, steps)
         tally, tape = _tally(program), _tape(program, names, len(keep))
         samples = len(next(iter(arrays.values()))) if arrays else 0

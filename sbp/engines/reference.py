@@ -29,6 +29,7 @@ class Constants(NamedTuple):
 
     @classmethod
     def of(cls, program: Program) -> Constants:
+        """Spread what each population declares over its neurons."""
         sizes = [population.size for population in program.populations]
         columns = ([getattr(p, name) for p in program.populations] for name in cls._fields)
         return cls(*(np.repeat(np.array(column, np.int64), sizes) for column in columns))

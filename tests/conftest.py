@@ -1,0 +1,83 @@
+"""What several test modules share."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+# A started process finds the package in a checkout that is not installed, and caches bytecode.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+ENVIRONMENT["PYTHONPATH"] = str(ROOT)
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Data root with MNIST and Fashion-MNIST."""
+    root = Path(os.environ.get("SBP_DATA") or SHARED / "data")
+    if not (root / "MNIST").is_dir():
+        pytest.skip("MNIST is not here: set SBP_DATA")
+    return root
+
+
+@pytest.fixture(scope="session")
+def golden_dir():
+    """Folder of golden traces from an independent simulation."""
+    if not (SHARED / "golden").is_dir():
+        pytest.skip("the golden traces of another simulation are not here")
+    return SHARED / "golden"
+
+
+@pytest.fixture
+def start():
+    """Start ``python -m sbp ARGS`` as a real process; what still runs at the end is killed."""
+    started = []
+
+    def begin(*args, **options):
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sbp", *map(str, args)], env=ENVIRONMENT, **options
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def sbp(capsys):
+    """Run the command line in this process; returns (exit code, stdout, stderr)."""
+    from sbp.cli import main
+
+    def run(*args):
+        capsys.readouterr()
+        code = main(list(map(str, args)))
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def refused(sbp):
+    """Run a command line that must be refused in one line; returns that line."""
+
+    def run(*args):
+        code, out, err = sbp(*args)
+        lines = err.splitlines()
+        assert code == 2, (code, out, err)
+        assert lines, args
+        assert lines[-1].startswith("sbp: error: "), err
+        assert "Traceback" not in err + out
+        assert len([line for line in lines if line.startswith("sbp: error")]) == 1
+        return lines[-1]
+
+    return run
