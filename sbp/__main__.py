@@ -1,0 +1,8 @@
+"""``python -m sbp`` is ``sbp``."""
+
+import sys
+
+from sbp.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

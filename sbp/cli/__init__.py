@@ -1,0 +1,138 @@
+"""The command line, ``sbp``.
+
+Nothing heavy is imported before a command needs it, so that ``sbp --help`` answers at once.
+Bad input ends in one line on standard error and exit code 2; an interrupt in 130 (SIGINT) or
+143 (SIGTERM); a reader that went away (``sbp info | head -1``) in 141.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NoReturn
+
+import click
+
+from sbp import __version__
+from sbp.cli.about import info, reproduce, summary
+from sbp.cli.options import examples
+from sbp.cli.plot import plot
+from sbp.cli.sweep import sweep
+from sbp.cli.traces import trace, verify
+from sbp.cli.train import evaluate, train
+from sbp.errors import SbpError
+
+BAD_INPUT, BROKEN_PIPE = 2, 128 + signal.SIGPIPE
+
+
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        click.echo(f"sbp {__version__}")
+        context.exit()
+
+
+class InOrder(click.Group):
+    """Lists its commands in the order of the help, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order they were added."""
+        return list(self.commands)
+
+
+@click.group(
+    cls=InOrder,
+    invoke_without_command=True,
+    epilog=examples(
+        "sbp train                   train on the embedded digits, in a second",
+        "sbp plot raster             see a sample's spikes through the 12 phases",
+        "sbp reproduce               published results next to measured ones",
+        "sbp COMMAND --help          options and examples of a command",
+    ),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Backpropagation by spiking neurons, exactly as a chip computes it."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for command in (train, evaluate, plot, reproduce, sweep, verify, trace, summary, info):
+    cli.add_command(command)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line `args` (default: those of the process); return the exit code."""
+    with _own_signals_and_warnings():
+        try:
+            if "_SBP_COMPLETE" in os.environ:
+                cli.main(prog_name="sbp")  # shell completion
+            arguments = list(sys.argv[1:] if args is None else args)
+            with cli.make_context("sbp", arguments) as context:
+                cli.invoke(context)
+            sys.stdout.flush()
+        except click.exceptions.Exit as error:
+            return error.exit_code
+        except click.ClickException as error:
+            return _fail(_usage(error))
+        except SbpError as error:
+            return _fail(str(error))
+        except BrokenPipeError:
+            # Nobody reads any more, and Python's own flush at exit would complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return BROKEN_PIPE
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("sbp: interrupted", err=True)
+            return 128 + signal.SIGINT
+        except MemoryError as error:
+            return _fail(f"out of memory ({error}); ask for a smaller network or fewer samples")
+        except OSError as error:
+            return _fail(f"{error.strerror or error}: {error.filename or 'standard output'}")
+    return 0
+
+
+def _fail(message: str) -> int:
+    label = click.style("sbp: error:", fg="red", bold=True)
+    click.echo(f"{label} {' '.join(message.split())}", err=True)
+    return BAD_INPUT
+
+
+def _usage(error: click.ClickException) -> str:
+    message = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    return f"{message}; see '{context.command_path} --help'" if context else message
+
+
+@contextmanager
+def _own_signals_and_warnings() -> Iterator[None]:
+    """SIGTERM unwinds like Ctrl-C, so that temporary files go; a warning is one line."""
+
+    def terminate(number: int, frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        click.echo(f"sbp: warning: {message}", err=True)
+
+    in_charge = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, terminate) if in_charge else None
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = show
+            warnings.simplefilter("default", RuntimeWarning)
+            yield
+    finally:
+        if in_charge:
+            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)

@@ -1,0 +1,134 @@
+"""``sbp info``, ``sbp summary`` and ``sbp reproduce``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from sbp.cli.options import CIRCUITS, DATA_DIR_OPTION, ENGINES, Sizes, engine_option, examples
+from sbp.progress import announce_compilation, percent
+
+DEFAULT_SIZES = {
+    "learning": (400, 400, 10),
+    "inference": (400, 400, 10),
+    "single_layer": (400, 10),
+    "gating_chain": (20, 20, 20, 20),
+}
+
+
+@click.command(
+    epilog=examples(
+        "sbp summary",
+        "sbp summary inference",
+        "sbp summary single_layer --sizes 64-10",
+        "sbp summary gating_chain --sizes 20-20-20-20 --ring 2",
+    )
+)
+@click.argument("circuit", type=click.Choice(CIRCUITS), default="learning")
+@click.option("--sizes", type=Sizes(), help="Layer sizes; default the paper's, 400-400-10.")
+@click.option(
+    "--ring", metavar="N", type=click.IntRange(min=2), help="Gates in a gating chain's ring."
+)
+def summary(circuit: str, sizes: tuple[int, ...] | None, ring: int | None) -> None:
+    """Print a circuit: populations, neurons, synapses, phases."""
+    if ring is not None and circuit != "gating_chain":
+        raise click.UsageError(f"--ring applies to gating_chain; the {circuit} circuit has its own")
+    from sbp.program import lower
+    from sbp.trace import build
+
+    built = build(circuit, sizes or DEFAULT_SIZES[circuit], ring)
+    click.echo(built.summary())
+    click.echo(f"  program digest {lower(built).digest}")
+
+
+@click.command(
+    epilog=examples(
+        "sbp info",
+        "sbp info --data-dir ~/data",
+    )
+)
+@DATA_DIR_OPTION
+def info(data_dir: Path | None) -> None:
+    """Show versions, engines, data sets and where things are."""
+    from sbp import algebra, data, engines, pretrained
+    from sbp.provenance import versions
+
+    network = pretrained.about()
+    measured = network["measured"]
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count()
+    kernel = algebra.train_rows
+    cache = kernel.stats.cache_path if hasattr(kernel, "stats") else "off (NUMBA_DISABLE_JIT)"
+    sections: dict[str, dict[str, str]] = {
+        "versions": versions(),
+        "engines": {
+            "algebra": "ready: no spikes, the same weights bit for bit; the fastest",
+            **engines.available(),
+        },
+        "data sets": data.available(data_dir),
+        "shipped network": {
+            "pretrained": f"{'-'.join(map(str, network['sizes']))} trained on {network['dataset']} "
+            f"for {network['epochs']} epochs: spike {percent(measured['spike'])}, "
+            f"membrane {percent(measured['membrane'])}",
+            "file": str(pretrained.path()),
+        },
+        "machine": {
+            "cores": str(cores),
+            "kernel cache": str(cache),
+        },
+    }
+    width = max(len(name) for lines in sections.values() for name in lines)
+    for title, lines in sections.items():
+        click.secho(title, bold=True)
+        for name, text in lines.items():
+            click.echo(f"  {name:{width}s}  {text}")
+
+
+@click.command(
+    epilog=examples(
+        "sbp reproduce                          under a minute",
+        "sbp reproduce --preset paper           the real thing",
+        "sbp reproduce --status --out results   what is there, and whether it is stale",
+    )
+)
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.option(
+    "--preset",
+    type=click.Choice(["smoke", "paper"]),
+    default="smoke",
+    show_default=True,
+    help="smoke: under a minute; paper: the paper's sizes, epochs and seeds.",
+)
+@click.option("--seeds", metavar="N", type=click.IntRange(1, 1000), help="Seeds of each claim.")
+@engine_option(ENGINES, None)
+@DATA_DIR_OPTION
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder of results.")
+@click.option("--no-figures", is_flag=True, help="Draw nothing.")
+@click.option("--status", is_flag=True, help="Run nothing: judge the results that are there.")
+def reproduce(
+    ids: tuple[str, ...],
+    preset: str,
+    seeds: int | None,
+    engine: str | None,
+    data_dir: Path | None,
+    out: Path | None,
+    no_figures: bool,
+    status: bool,
+) -> None:
+    """Print published results next to measured ones.
+
+    Without an ID, all claims.  Exit code 1 if a claim that ran disagrees.
+    """
+    from sbp import reproduce as claims
+
+    if status:
+        folder = out or claims.FOLDERS[preset]
+        code = claims.show_status(folder, data_dir, ids)
+    else:
+        with announce_compilation():
+            code = claims.main(
+                ids, preset, seeds, engine, out, root=data_dir, figures=not no_figures
+            )
+    click.get_current_context().exit(code)

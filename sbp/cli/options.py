@@ -1,0 +1,186 @@
+"""Options that several commands share, and what they load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sbp.errors import FileError, SbpError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from sbp.data import Dataset
+
+# Written out, since the modules that own them take long to import; a test compares them.
+CIRCUIT_ENGINES = ("reference", "compiled", "lava")
+ENGINES = ("reference", "algebra", "compiled", "lava")
+CIRCUITS = ("learning", "inference", "single_layer", "gating_chain")
+
+PRETRAINED = "pretrained"
+
+POSITIVE = click.IntRange(min=1)
+NATURAL = click.IntRange(min=0)
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Sizes(click.ParamType):
+    """Layer sizes, "400-400-10"."""
+
+    name = "N-N-..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """The text as a tuple."""
+        if isinstance(value, tuple):
+            return value
+        parts = value.replace(",", "-").split("-")
+        if not all(part.isdecimal() and int(part) > 0 for part in parts):
+            self.fail(f"{value!r} is no list of layer sizes, like 400-400-10", param, ctx)
+        return tuple(map(int, parts))
+
+
+class SampleRange(click.ParamType):
+    """Samples "N" (the first N) or "START:STOP"."""
+
+    name = "N|START:STOP"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> slice:
+        """The text as a slice with both ends."""
+        if isinstance(value, slice):
+            return value
+        start, _, stop = value.rpartition(":")
+        start = start or "0"
+        if not (start.isdecimal() and stop.isdecimal() and int(start) < int(stop)):
+            self.fail(f"{value!r} is no range of samples, like 10 or 100:110", param, ctx)
+        return slice(int(start), int(stop))
+
+
+def examples(*lines: str) -> str:
+    """Examples below the options of a help page."""
+    # The first line keeps click from filling the lines.
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+def options(*chosen: Decorator) -> Decorator:
+    """Several options as one decorator; they are listed in this order in the help."""
+    return lambda function: reduce(lambda f, option: option(f), reversed(chosen), function)
+
+
+DATA_DIR_OPTION = click.option(
+    "--data-dir",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where MNIST's files are or go; default $SBP_DATA, else the user's cache.",
+)
+PLACE_OPTIONS = options(
+    DATA_DIR_OPTION,
+    click.option(
+        "--crop",
+        metavar="N",
+        type=NATURAL,
+        help="Pixels cut off at every side; default as published.",
+    ),
+    click.option(
+        "--threshold",
+        metavar="N",
+        type=POSITIVE,
+        help="Least value of a pixel that spikes; default as published.",
+    ),
+)
+LAYOUT_OPTION = click.option(
+    "--layout",
+    type=click.Choice(["network", "fused"]),
+    help="Lava only: one process per population and projection, or one for the whole circuit.",
+)
+JSON_OPTION = click.option(
+    "--json",
+    "json_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the results as JSON.",
+)
+
+
+def dataset_options(default: str | None) -> Decorator:
+    """``--dataset --data-dir --crop --threshold``."""
+    return options(
+        click.option(
+            "--dataset",
+            default=default,
+            show_default=default is not None,
+            metavar="digits|mnist|fashion-mnist|FILE.npz",
+            help="Data set, or your own x_train, y_train, x_test, y_test (x holds 0 and 1)."
+            + ("" if default else "  Default: the one it was trained on."),
+        ),
+        PLACE_OPTIONS,
+    )
+
+
+def engine_option(names: tuple[str, ...], default: str | None) -> Decorator:
+    """``--engine``, one of `names`."""
+    return click.option(
+        "--engine",
+        type=click.Choice(names),
+        default=default,
+        show_default=default is not None,
+        help="What computes; `sbp info` lists them.",
+    )
+
+
+def engine_options(engine: str, layout: str | None) -> dict[str, Any]:
+    """What is handed to the engine beside the program."""
+    if layout is None:
+        return {}
+    if engine != "lava":
+        raise click.UsageError(f"--layout {layout} applies to --engine lava only, not {engine}")
+    return {"layout": layout}
+
+
+def load_dataset(
+    name: str, data_dir: Path | None, crop: int | None, threshold: int | None
+) -> Dataset:
+    """`sbp.data.load`."""
+    from sbp import data
+
+    return data.load(name, root=data_dir, crop=crop, threshold=threshold)
+
+
+def load_weights(where: str) -> dict[str, np.ndarray]:
+    """W1 and W2 of a run folder, a weights file, or the network that ships."""
+    from sbp import checkpoint, pretrained
+
+    if where == PRETRAINED:
+        return pretrained.load()
+    if not Path(where).exists():
+        raise FileError(
+            f"{where} does not exist",
+            allowed=f"the folder of a training run, a weights.npz, or {PRETRAINED}",
+        )
+    return checkpoint.load_weights(where)
+
+
+def dataset_of(where: str) -> str:
+    """The data set that saved weights were trained on, as far as that is recorded."""
+    from sbp import checkpoint
+
+    if where == PRETRAINED:
+        return "mnist"
+    folder = Path(where) if Path(where).is_dir() else Path(where).parent
+    try:
+        name = checkpoint.load_history(folder).get("dataset")
+    except SbpError:
+        name = None
+    if name in ("digits", "mnist", "fashion-mnist"):
+        return name
+    raise click.UsageError(
+        f"{where} does not say which data set it was trained on; name it with --dataset"
+    )

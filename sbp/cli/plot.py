@@ -1,0 +1,299 @@
+"""``sbp plot``: the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sbp.cli.about import DEFAULT_SIZES
+from sbp.cli.options import (
+    CIRCUIT_ENGINES,
+    CIRCUITS,
+    NATURAL,
+    POSITIVE,
+    PRETRAINED,
+    Sizes,
+    dataset_of,
+    dataset_options,
+    engine_option,
+    examples,
+    load_dataset,
+    load_weights,
+    options,
+)
+from sbp.errors import FileError
+from sbp.progress import announce_compilation
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from sbp.data import Dataset
+    from sbp.plots import Picture
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog=examples(
+        "sbp plot raster --out raster.png         a sample's spikes through the 12 phases",
+        "sbp plot circuit --out circuit.svg       populations and projections",
+        "sbp plot phases --out phases.pdf         who fires when, and why",
+        "sbp plot weights pretrained --out w.png  what hidden neurons look for",
+        "sbp plot curve RUN --out curve.png       accuracy over the epochs",
+    ),
+)
+@click.pass_context
+def plot(context: click.Context) -> None:
+    """Draw spikes, circuits, weights and learning curves."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def out_options(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--out --title --dpi``."""
+    return options(
+        click.option(
+            "--out",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            default=Path(name),
+            show_default=True,
+            help="A .png, .svg or .pdf file.",
+        ),
+        click.option("--title", metavar="TEXT", help="Instead of the usual one."),
+        click.option(
+            "--dpi",
+            metavar="N",
+            type=click.IntRange(10, 1200),
+            default=150,
+            show_default=True,
+            help="Dots per inch of a PNG.",
+        ),
+    )
+
+
+def _save(picture: Picture, out: Path, dpi: int) -> None:
+    from sbp import plots
+
+    plots.save(picture, out, dpi=dpi)
+    click.echo(f"{out}: {plots.alt_text(picture)}")
+
+
+@plot.command(
+    epilog=examples(
+        "sbp plot raster",
+        "sbp plot raster --sample 7 --out seven.svg",
+        "sbp plot raster --weights pretrained --sample 3 --circuit inference",
+    )
+)
+@click.option(
+    "--circuit",
+    type=click.Choice(["learning", "inference"]),
+    default="learning",
+    show_default=True,
+    help="What the sample runs through.",
+)
+@dataset_options(None)
+@click.option(
+    "--sample",
+    metavar="N",
+    type=NATURAL,
+    help="Which sample of the test set; default: the first from which the network "
+    "would learn, for the learning circuit, else 0.",
+)
+@click.option(
+    "--count",
+    metavar="N",
+    type=click.IntRange(1, 20),
+    default=1,
+    show_default=True,
+    help="How many samples, one after the other.",
+)
+@click.option(
+    "--weights",
+    metavar="RUN",
+    help="Of a run folder, a weights.npz or `pretrained`; default: a network trained on "
+    "the digits for this picture, in a second.",
+)
+@click.option(
+    "--hidden",
+    metavar="N",
+    type=POSITIVE,
+    default=100,
+    show_default=True,
+    help="Hidden neurons of that network.",
+)
+@click.option(
+    "--epochs",
+    metavar="N",
+    type=NATURAL,
+    default=20,
+    show_default=True,
+    help="... and how long it is trained; 0: random weights.",
+)
+@click.option(
+    "--seed", metavar="N", type=NATURAL, default=0, show_default=True, help="Of that network."
+)
+@click.option("--populations", metavar="NAME,...", help="Show these only, in this order.")
+@engine_option(CIRCUIT_ENGINES, "compiled")
+@out_options("raster.png")
+def raster(
+    circuit: str,
+    dataset: str | None,
+    data_dir: Path | None,
+    crop: int | None,
+    threshold: int | None,
+    sample: int | None,
+    count: int,
+    weights: str | None,
+    hidden: int,
+    epochs: int,
+    seed: int,
+    populations: str | None,
+    engine: str,
+    out: Path,
+    title: str | None,
+    dpi: int,
+) -> None:
+    """Spikes of a sample through the phases of the circuit."""
+    from sbp import plots, trace
+    from sbp.engines import get
+    from sbp.program import lower
+    from sbp.run import ALL_SPIKES
+    from sbp.training import Settings, initial_weights, one_hot, train
+
+    trained = load_weights(weights) if weights else None
+    name = dataset or (dataset_of(weights) if weights else "digits")
+    data = load_dataset(name, data_dir, crop, threshold)
+    if (sample or 0) + count > len(data.x_test):
+        raise click.UsageError(
+            f"--sample {sample or 0} --count {count}: "
+            f"{data.name} has {len(data.x_test):,} test samples"
+        )
+    with announce_compilation():
+        if trained is None:
+            sizes = (data.n_inputs, hidden, data.n_classes)
+            trained = initial_weights(sizes, seed)
+            if epochs:
+                trained = train(data, Settings("algebra", hidden, epochs, seed)).weights
+        built = trace.build(circuit, (data.n_inputs, *(len(trained[k]) for k in ("W1", "W2"))))
+        program = lower(built)
+        if sample is None:
+            sample = _first_error(data, trained, count) if circuit == "learning" else 0
+        shown = slice(sample, sample + count)
+        stimulus = {"input": data.x_test[shown]}
+        if circuit == "learning":
+            stimulus["target"] = one_hot(data.y_test[shown], data.n_classes)
+        run = get(engine).run(program, program.state(trained), stimulus, record=ALL_SPIKES)
+    chosen = populations.split(",") if populations else None
+    if title is None:
+        last = f" to {sample + count - 1}" if count > 1 else ""
+        labels = ", ".join(map(str, data.y_test[shown]))
+        title = f"{data.name}, test sample {sample}{last} (label {labels}): {circuit} circuit"
+    picture = plots.raster(run, samples=slice(0, count), populations=chosen, title=title)
+    _save(picture, out, dpi)
+
+
+def _first_error(data: Dataset, weights: dict[str, np.ndarray], count: int) -> int:
+    """The first test sample that makes d+ or d- fire; 0 if none does."""
+    from sbp.training import one_hot, outputs
+
+    spikes, sums = outputs(data.x_test, weights, "algebra", data.n_classes)
+    target = one_hot(data.y_test, data.n_classes).astype(bool)
+    error = (target & ~spikes & (sums > 0)) | (spikes & ~target & (sums <= 1024))
+    return int(error.any(axis=1)[: len(error) - count + 1].argmax())
+
+
+def _circuit_command(name: str, text: str, *lines: str) -> None:
+    @plot.command(name, help=text, epilog=examples(*lines))
+    @click.argument("circuit", type=click.Choice(CIRCUITS), default="learning")
+    @click.option("--sizes", type=Sizes(), help="Layer sizes; default 400-400-10.")
+    @click.option(
+        "--ring", metavar="N", type=click.IntRange(min=2), help="Gates in a gating chain's ring."
+    )
+    @out_options(f"{name}.png")
+    def draw(
+        circuit: str,
+        sizes: tuple[int, ...] | None,
+        ring: int | None,
+        out: Path,
+        title: str | None,
+        dpi: int,
+    ) -> None:
+        from sbp import plots
+        from sbp.trace import build
+
+        built = build(circuit, sizes or DEFAULT_SIZES[circuit], ring)
+        function = plots.circuit_diagram if name == "circuit" else plots.phase_diagram
+        _save(function(built, title=title), out, dpi)
+
+
+_circuit_command(
+    "circuit",
+    "Populations as boxes, projections as arrows.",
+    "sbp plot circuit --out circuit.svg",
+    "sbp plot circuit single_layer",
+)
+_circuit_command(
+    "phases",
+    "The timetable: who fires in which phase, and what is learned.",
+    "sbp plot phases",
+    "sbp plot phases gating_chain --sizes 20-20-20-20 --ring 2",
+)
+
+
+@plot.command(
+    epilog=examples(
+        "sbp plot weights",
+        "sbp plot weights mnist-0 --units 100 --out mnist.png",
+    )
+)
+@click.argument("run", metavar="RUN", default=PRETRAINED)
+@click.option("--rows", metavar="N", type=POSITIVE, help="Of an input picture; default square.")
+@click.option(
+    "--units",
+    metavar="N",
+    type=click.IntRange(1, 400),
+    default=60,
+    show_default=True,
+    help="Hidden neurons to show.",
+)
+@out_options("weights.png")
+def weights(run: str, rows: int | None, units: int, out: Path, title: str | None, dpi: int) -> None:
+    """What the hidden neurons look for, and the output weights.
+
+    RUN is the folder of a training run, a weights.npz, or `pretrained`.
+    """
+    from sbp import plots
+
+    matrices = load_weights(run)
+    n_in = matrices["W1"].shape[1]
+    if rows is not None and n_in % rows:
+        raise click.UsageError(f"--rows {rows} does not divide the network's {n_in} inputs")
+    shape = (rows, n_in // rows) if rows else None
+    _save(plots.weight_images(matrices, shape, n=units, title=title), out, dpi)
+
+
+@plot.command(
+    epilog=examples(
+        "sbp plot curve mnist-0",
+        "sbp plot curve mnist-0 mnist-1 mnist-2 --out curve.svg",
+    )
+)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@out_options("curve.png")
+def curve(runs: tuple[str, ...], out: Path, title: str | None, dpi: int) -> None:
+    """Accuracy and mse after every epoch; mean and spread over several runs.
+
+    RUN is the folder of a training run, or a file that `sbp train --json` wrote.
+    """
+    from sbp import plots
+    from sbp.checkpoint import load_history
+
+    for run in runs:
+        if not Path(run).exists():
+            raise FileError(f"{run} does not exist", do="give the folder of a training run")
+    histories = [load_history(run)["epochs"] for run in runs]
+    _save(plots.learning_curve(histories, title=title), out, dpi)

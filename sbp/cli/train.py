@@ -1,0 +1,314 @@
+"""``sbp train`` and ``sbp evaluate``."""
+
+from __future__ import annotations
+
+import signal
+import time
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sbp.cli.options import (
+    ENGINES,
+    JSON_OPTION,
+    LAYOUT_OPTION,
+    NATURAL,
+    POSITIVE,
+    dataset_of,
+    dataset_options,
+    engine_option,
+    engine_options,
+    examples,
+    load_dataset,
+    load_weights,
+)
+from sbp.cli.output import MEANING, MEASURES, shown, table
+from sbp.errors import FileError
+from sbp.progress import EvaluationProgress, TrainingProgress, announce_compilation
+
+if TYPE_CHECKING:
+    from sbp.checkpoint import RunFolder
+    from sbp.data import Dataset
+    from sbp.training import Result
+
+
+@click.command(
+    epilog=examples(
+        "sbp train                               digits, embedded: about a second",
+        "sbp train --engine compiled             the same, every spike simulated",
+        "sbp train --dataset mnist --epochs 60 --out mnist-0",
+        "sbp train --dataset mnist --epochs 60 --out mnist-0 --resume",
+    )
+)
+@dataset_options("digits")
+@engine_option(ENGINES, "algebra")
+@LAYOUT_OPTION
+@click.option(
+    "--hidden", metavar="N", type=POSITIVE, default=400, show_default=True, help="Hidden neurons."
+)
+@click.option(
+    "--epochs",
+    metavar="N",
+    type=POSITIVE,
+    default=20,
+    show_default=True,
+    help="Passes over the training samples.",
+)
+@click.option("--samples", type=POSITIVE, metavar="N", help="Train on the first N samples only.")
+@click.option("--test-samples", type=POSITIVE, metavar="N", help="Test on the first N only.")
+@click.option(
+    "--seed",
+    metavar="N",
+    type=NATURAL,
+    default=0,
+    show_default=True,
+    help="Fixes initial weights and the order of samples, alike on every engine.",
+)
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Stop at a register wrap or learning outside its phases (circuit engines).",
+)
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Keep weights, history and checkpoints here.",
+)
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out, if there is one.")
+@click.option("--force", is_flag=True, help="Start afresh, over the run that is in --out.")
+@JSON_OPTION
+@click.option("--quiet", is_flag=True, help="Print nothing but errors and warnings.")
+def train(
+    dataset: str,
+    data_dir: Path | None,
+    crop: int | None,
+    threshold: int | None,
+    engine: str,
+    layout: str | None,
+    hidden: int,
+    epochs: int,
+    samples: int | None,
+    test_samples: int | None,
+    seed: int,
+    strict: bool,
+    out: Path | None,
+    resume: bool,
+    force: bool,
+    json_file: Path | None,
+    quiet: bool,
+) -> None:
+    """Train a network by backpropagation with spikes.
+
+    The algebra computes the same weights as the spiking circuit, bit for bit, and fastest; the
+    other engines run every spike of every sample.  The accuracies are those of the test set.
+    """
+    if strict and engine == "algebra":
+        raise click.UsageError("--strict watches a circuit: choose another engine than algebra")
+    options = engine_options(engine, layout)
+    folder = _folder(out, resume, force)
+    if json_file is not None:
+        from sbp.files import check_writable
+
+        check_writable(json_file)
+
+    from sbp.training import Interrupted, Settings
+    from sbp.training import train as run
+
+    chosen = Settings(engine, hidden, epochs, seed, strict)
+    data = load_dataset(dataset, data_dir, crop, threshold).take(samples, test_samples)
+    if not quiet:
+        sizes = f"{data.n_inputs}-{hidden}-{data.n_classes}"
+        click.echo(
+            f"{data.name} {sizes}, {len(data.x_train):,} training samples, {engine}, seed {seed}",
+            err=True,
+        )
+    if folder is not None and force:
+        folder.clear()
+    progress = TrainingProgress(epochs, quiet)
+    try:
+        with announce_compilation(quiet), progress:
+            result = run(
+                data, chosen, folder=folder, resume=resume, progress=progress, options=options
+            )
+    except Interrupted as stop:
+        _write_json(json_file, stop.result, data)
+        number = len(stop.result.epochs)
+        kept = f"saved in {out}; go on with --resume" if out else "nothing is kept without --out"
+        name = "interrupted" if stop.number == signal.SIGINT else "terminated"
+        click.echo(f"sbp: {name} after epoch {number}; {kept}", err=True)
+        click.get_current_context().exit(128 + stop.number)
+    except FileError as error:
+        if folder is not None and folder.resumable and isinstance(error.__cause__, OSError):
+            kept = "then go on with --resume: what was saved before is kept"
+            raise FileError(str(error), do=kept) from error
+        raise
+    if progress.untouched and not quiet:
+        click.echo(f"{out}: this run has finished its {epochs} epochs; nothing to do", err=True)
+    try:
+        _write_json(json_file, result, data)
+    finally:
+        if not quiet:
+            _report(result, data, out, json_file)
+
+
+def _folder(out: Path | None, resume: bool, force: bool) -> RunFolder | None:
+    if out is None:
+        if resume or force:
+            raise click.UsageError(f"--{'resume' if resume else 'force'} needs --out DIR")
+        return None
+    if resume and force:
+        raise click.UsageError("--resume goes on and --force starts afresh: choose one")
+    from sbp.checkpoint import RunFolder
+
+    folder = RunFolder(out)
+    folder.check()
+    if folder.used and not (resume or force):
+        state = "a finished run" if folder.finished else "an unfinished run"
+        raise FileError(
+            f"{out} holds {state}",
+            do="--resume goes on with it, --force starts afresh, or choose another --out",
+        )
+    if resume and folder.finished and not folder.resumable:
+        raise FileError(
+            f"{out} holds final weights but no checkpoint to go on from",
+            do="--force starts afresh, or choose another --out",
+        )
+    folder.tidy()
+    return folder
+
+
+def _write_json(path: Path | None, result: Result, data: Dataset) -> None:
+    if path is None:
+        return
+    from sbp.files import write_json
+    from sbp.provenance import versions
+
+    facts: dict[str, Any] = {
+        "epochs": result.epochs,
+        "finished": result.finished,
+        **result.provenance,
+        "source": data.source,
+        "n_test": len(data.x_test),
+        "weights_digest": result.digest,
+        "versions": versions(),
+    }
+    if result.counters is not None and result.program is not None:
+        facts |= {
+            "program_digest": result.program.digest,
+            "faults": result.faults,
+            "operations": {
+                name: int(values.sum()) for name, values in vars(result.counters).items()
+            },
+        }
+    write_json(path, facts)
+
+
+def _report(result: Result, data: Dataset, out: Path | None, json_file: Path | None) -> None:
+    last = result.epochs[-1]
+    rows = []
+    for name in MEASURES:
+        best = (min if name == "mse" else max)(result.epochs, key=itemgetter(name))
+        rows.append(
+            (
+                name,
+                shown(name, last[name]),
+                shown(name, best[name]),
+                f"{best['epoch']}",
+                MEANING[name],
+            )
+        )
+    title = f"Accuracy on {len(data.x_test):,} test samples"
+    table(title, ("", f"epoch {last['epoch']}", "best", "at epoch", ""), rows)
+    seconds = sum(epoch["seconds"] for epoch in result.epochs)
+    learned = len(result.epochs) * len(data.x_train)
+    click.echo(f"learned {learned:,} samples in {seconds:.2f} s: {learned / seconds:,.0f} a second")
+    if result.faults is not None:
+        click.echo("in the circuit, over all steps:")
+        width = max(map(len, result.faults))
+        for name, count in result.faults.items():
+            click.echo(f"  {name:{width}s}   {count:,}")
+    if out is None:
+        also = f" but {json_file}" if json_file else ""
+        click.echo(f"nothing is kept{also}: --out DIR saves weights, history and checkpoints")
+    else:
+        click.echo(f"saved in {out}: weights.npz, history.json  (weights {result.digest[:12]})")
+
+
+@click.command(
+    epilog=examples(
+        "sbp evaluate mnist-0",
+        "sbp evaluate pretrained --engine reference --test-samples 100",
+    )
+)
+@click.argument("run", metavar="RUN")
+@dataset_options(None)
+@engine_option(ENGINES, "compiled")
+@LAYOUT_OPTION
+@click.option("--test-samples", type=POSITIVE, metavar="N", help="Test on the first N only.")
+@JSON_OPTION
+def evaluate(
+    run: str,
+    dataset: str | None,
+    data_dir: Path | None,
+    crop: int | None,
+    threshold: int | None,
+    engine: str,
+    layout: str | None,
+    test_samples: int | None,
+    json_file: Path | None,
+) -> None:
+    """Measure saved weights on a test set.
+
+    RUN is the folder of a training run, a weights.npz, or `pretrained`, the 400-400-10 network
+    that ships.  The samples run through the inference circuit: four steps each.
+    """
+    options = engine_options(engine, layout)
+    weights = load_weights(run)
+    if json_file is not None:
+        from sbp.files import check_writable
+
+        check_writable(json_file)
+    name = dataset or dataset_of(run)
+    data = load_dataset(name, data_dir, crop, threshold).take(n_test=test_samples)
+
+    from sbp import training
+
+    with announce_compilation():
+        if engine in ("algebra", "compiled"):
+            training.outputs(data.x_test[:1], weights, engine)  # compiles, outside the timing
+        with EvaluationProgress() as progress:
+            began = time.perf_counter()
+            measures = training.evaluate(data, weights, engine, watch=progress, **options)
+            seconds = time.perf_counter() - began
+    sizes = training.sizes_of(weights)
+    if json_file is not None:
+        from sbp.files import arrays_digest, write_json
+        from sbp.provenance import versions
+
+        write_json(
+            json_file,
+            {
+                **vars(measures),
+                "sizes": sizes,
+                "engine": engine,
+                "dataset": data.name,
+                "source": data.source,
+                "data_checksum": data.checksum,
+                "n_test": len(data.x_test),
+                "weights_digest": arrays_digest(weights),
+                "versions": versions(),
+            },
+        )
+    title = (
+        f"{run}: {'-'.join(map(str, sizes))} on {len(data.x_test):,} test samples of "
+        f"{data.name}, {engine}"
+    )
+    table(
+        title,
+        ("", "test set", ""),
+        [(n, shown(n, getattr(measures, n)), MEANING[n]) for n in MEASURES],
+    )
+    click.echo(f"{len(data.x_test) / seconds:,.0f} samples a second")

@@ -1,0 +1,436 @@
+"""Golden traces: every spike of a run in a file, to diff another machine against this one.
+
+A trace is an ``.npz`` archive (NumPy arrays in a zip file, never pickled) with these entries.
+Bits are packed along the last axis, first neuron in the highest bit (`numpy.packbits`).
+
+======================== =================== ==================================================
+entry                    type, shape         meaning
+======================== =================== ==================================================
+circuit                  text                "learning", "inference", "single_layer",
+                                             "gating_chain"; learning if absent
+sizes                    int64 (layers,)     layer sizes; if absent, those of W1 and W2
+period                   int64 ()            steps of a sample; the ring of a gating chain
+x, n_inputs              uint8 (n, bytes)    the pattern each sample gives to the source `input`
+labels                   integer (n,)        the line of the source `target` that spikes
+NAME_init, NAME_final    int16 (post, pre)   the weights NAME (W1, W2; W of the single layer)
+                                             before the first and after the last step
+spikes:NAME, size:NAME   uint8 (steps,       spikes of every population and source; a sample
+                         bytes)              takes `period` steps
+u:NAME, v:NAME           int32 (steps, size) optional: current and membrane potential (after
+                                             reset) at the end of the step, register units
+stimulus:NAME            uint8 (n, bytes)    patterns of a source that x and labels cannot say
+program                  text                digest of the program that made it
+about                    text                JSON: engine, version, data set, samples
+======================== =================== ==================================================
+
+Only x, n_inputs, the initial and final weights and at least one ``spikes:`` entry are needed
+(labels too, where the circuit has a target), so that an FPGA, another simulator or a board can
+write such a file.  The final weights of the single copies are not stored: the spikes and the
+learning rule imply them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from sbp import engines
+from sbp.circuits import gating_chain, inference_circuit, learning_circuit, single_layer_circuit
+from sbp.errors import FileError, SbpError, SpecError
+from sbp.files import read_npz, write_atomic, write_npz
+from sbp.loihi import clip_weight
+from sbp.program import Program, lower
+from sbp.run import Difference, Record, first_difference, first_weight_difference
+from sbp.spec import Circuit
+
+CIRCUITS = ("learning", "inference", "single_layer", "gating_chain")
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass
+class Trace:
+    """A run with every spike kept.
+
+    Attributes
+    ----------
+    circuit : Circuit
+    stimulus : dict of str to ndarray of uint8, shape (n_samples, size)
+    initial, final : dict of str to ndarray of int16, shape (n_post, n_pre)
+        Each parameter before the first and after the last step.
+    spikes : dict of str to ndarray of bool, shape (n_steps, size)
+    u, v : dict of str to ndarray of int32, shape (n_steps, size)
+        Register units; empty unless asked for.
+    digest : str
+        Of the program it was made with; "" if unknown.
+    about : dict
+        Where it comes from.
+    """
+
+    circuit: Circuit
+    stimulus: Arrays
+    initial: Arrays
+    final: Arrays
+    spikes: Arrays
+    u: Arrays = field(default_factory=dict)
+    v: Arrays = field(default_factory=dict)
+    digest: str = ""
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of the run."""
+        return len(next(iter(self.spikes.values())))
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of the run."""
+        return self.n_steps // self.circuit.period
+
+    @property
+    def n_spikes(self) -> int:
+        """Spikes of all populations, those of the sources too."""
+        return sum(int(train.sum()) for train in self.spikes.values())
+
+
+@dataclass(frozen=True)
+class RegisterDifference(Difference):
+    """The first place where a current u or membrane potential v differs."""
+
+    def __str__(self) -> str:
+        return (
+            f"first difference: step {self.step} (phase {self.phase}), population "
+            f"{self.population}, neuron {self.index[0]}: {self.what} is {self.values[0]} against "
+            f"{self.values[1]} (register units); {self.total} differing values in all"
+        )
+
+
+def build(name: str, sizes: Iterable[int], period: int | None = None) -> Circuit:
+    """The circuit called `name`.
+
+    Parameters
+    ----------
+    name : str
+        One of `CIRCUITS`.
+    sizes : sequence of int
+        Layer sizes: n_in, n_h, n_o; n_in, n_o for the single layer; the equal sizes of input
+        and stages for a gating chain.
+    period : int, optional
+        Length of a gating chain's ring; the other circuits have their own.
+    """
+    sizes = tuple(sizes)
+    if name == "gating_chain":
+        if len(set(sizes)) != 1 or len(sizes) < 2:
+            raise SpecError(
+                f"gating chain: sizes {'-'.join(map(str, sizes))}",
+                allowed="one size for the input and every stage, for example 20-20-20",
+            )
+        return gating_chain(sizes[0], len(sizes) - 1, period)
+    builders = {
+        "learning": learning_circuit,
+        "inference": inference_circuit,
+        "single_layer": single_layer_circuit,
+    }
+    if name not in builders:
+        raise SpecError(f"no circuit is called {name!r}", allowed=", ".join(CIRCUITS))
+    return builders[name](sizes)
+
+
+def record(
+    circuit: Circuit,
+    stimulus: Mapping[str, np.ndarray],
+    weights: Mapping[str, np.ndarray] | None = None,
+    *,
+    engine: str = "reference",
+    states: Iterable[str] | str = (),
+    about: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Trace:
+    """Run `circuit` from rest on `stimulus` and keep every spike.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Any circuit; `verify` needs to be given one that is not in `CIRCUITS`.
+    stimulus : mapping of str to ndarray, shape (n_samples, size)
+    weights : mapping of str to ndarray, shape (n_post, n_pre)
+    engine : str
+    states : "all" or iterable of str
+        Populations whose u and v are kept too.
+    about : mapping, optional
+        Facts for the file.
+    **options
+        For the engine.
+    """
+    program = lower(circuit)
+    stimulus = program.check_stimulus(stimulus)
+    keep = states if isinstance(states, str) else tuple(states)
+    state = program.state(weights)
+    run = engines.get(engine).run(
+        program, state, stimulus, record=Record(spikes="all", u=keep, v=keep), **options
+    )
+    return Trace(
+        circuit, stimulus, program.weights(state), run.weights, run.spikes, run.u, run.v,
+        program.digest, {"engine": engine, **(about or {})},
+    )  # fmt: skip
+
+
+def write(trace: Trace, path: str | Path) -> Path:
+    """Write `trace` as npz, whole or not at all."""
+    entries: dict[str, Any] = {
+        "circuit": trace.circuit.name,
+        "sizes": np.array(trace.circuit.sizes, np.int64),
+        "period": np.int64(trace.circuit.period),
+        "program": trace.digest,
+        "about": json.dumps(trace.about, sort_keys=True),
+    }
+    for name, patterns in trace.stimulus.items():
+        if name == "input":
+            entries |= {"x": np.packbits(patterns, axis=1), "n_inputs": patterns.shape[1]}
+        elif name == "target" and (patterns.sum(axis=1) == 1).all():
+            entries["labels"] = patterns.argmax(axis=1)
+        else:
+            entries[f"stimulus:{name}"] = np.packbits(patterns, axis=1)
+    for name, matrix in trace.initial.items():
+        entries |= {f"{name}_init": matrix, f"{name}_final": trace.final[name]}
+    for name, train in trace.spikes.items():
+        entries[f"spikes:{name}"] = np.packbits(train, axis=1)
+        entries[f"size:{name}"] = train.shape[1]
+    for what in ("u", "v"):
+        entries |= {f"{what}:{name}": values for name, values in getattr(trace, what).items()}
+    return write_npz(path, {name: np.asarray(value) for name, value in entries.items()})
+
+
+def write_csv(trace: Trace, path: str | Path) -> Path:
+    """Write the spike times: a line ``step,sample,phase,population,neuron`` for every spike."""
+    lines = []
+    for rank, (name, train) in enumerate(trace.spikes.items()):
+        lines += [(int(step), rank, name, int(neuron)) for step, neuron in np.argwhere(train)]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("step", "sample", "phase", "population", "neuron"))
+    for step, _, name, neuron in sorted(lines):
+        writer.writerow((step, *divmod(step, trace.circuit.period), name, neuron))
+    return write_atomic(path, lambda stream: stream.write(text.getvalue().encode()))
+
+
+def read(path: str | Path, circuit: Circuit | None = None) -> Trace:
+    """Read a trace.
+
+    Parameters
+    ----------
+    path : path
+    circuit : Circuit, optional
+        For a trace of a circuit that is not in `CIRCUITS`.
+
+    Raises
+    ------
+    FileError
+        If the file is no trace, lacks an entry, or its parts do not fit each other.
+    """
+    entries = _Entries(path)
+    circuit = circuit or entries.circuit()
+    stimulus = {}
+    for source in circuit.sources:
+        if source.phase is None:
+            continue
+        if source.name == "input" and "x" in entries:
+            if int(entries.integers("n_inputs", ())) != source.size:
+                entries.fail(f"n_inputs is not {source.size}")
+            stimulus["input"] = entries.bits("x", source.size)
+        elif source.name == "target" and "labels" in entries:
+            labels = entries.integers("labels", (None,))
+            if labels.size and not 0 <= labels.min() <= labels.max() < source.size:
+                entries.fail(f"labels are not all in 0..{source.size - 1}")
+            stimulus["target"] = (labels[:, None] == np.arange(source.size)).astype(np.uint8)
+        else:
+            stimulus[source.name] = entries.bits(f"stimulus:{source.name}", source.size)
+    weights: dict[str, Arrays] = {"init": {}, "final": {}}
+    for parameter in circuit.parameters:
+        for when, found in weights.items():
+            found[parameter.name] = entries.integers(f"{parameter.name}_{when}", parameter.shape)
+    sizes = {part.name: part.size for part in circuit.populations}
+    sizes |= {source.name: source.size for source in circuit.sources}
+    n_steps = max(map(len, stimulus.values()), default=0) * circuit.period
+    trains: dict[str, Arrays] = {"spikes": {}, "u": {}, "v": {}}
+    for what, found in trains.items():
+        names = entries.starting(f"{what}:")
+        if unknown := sorted(set(names) - set(sizes)):
+            entries.fail(f"the {circuit.name} circuit has no population {unknown[0]!r}")
+        for name in sorted(names, key=[*sizes].index):
+            size, key = sizes[name], f"{what}:{name}"
+            is_spikes = what == "spikes"
+            found[name] = (
+                entries.bits(key, size).astype(bool)
+                if is_spikes
+                else entries.integers(key, (None, size))
+            )
+            if len(found[name]) != n_steps:
+                entries.fail(
+                    f"{key} has {len(found[name])} steps, not {n_steps} ({circuit.period} a sample)"
+                )
+    if not trains["spikes"] or not n_steps:
+        entries.fail("it holds no spikes")
+    return Trace(
+        circuit, stimulus, weights["init"], weights["final"], **trains,
+        digest=entries.text("program"), about=entries.about(),
+    )  # fmt: skip
+
+
+def verify(
+    trace: Trace | str | Path,
+    engine: str = "reference",
+    *,
+    circuit: Circuit | None = None,
+    **options: Any,
+) -> Difference | None:
+    """Replay a trace and compare every spike, every recorded state and every copy's weights.
+
+    Parameters
+    ----------
+    trace : Trace or path
+    engine : str
+        Never run in strict mode: a trace may show what lies outside the circuit's domain.
+    circuit : Circuit, optional
+        See `read`.
+    **options
+        For the engine.
+
+    Returns
+    -------
+    Difference or None
+        The first difference (the trace's value first), or None where all is identical.
+    """
+    if not isinstance(trace, Trace):
+        trace = read(trace, circuit)
+    program = lower(trace.circuit)
+    keep = Record(spikes=tuple(trace.spikes), u=tuple(trace.u), v=tuple(trace.v))
+    run = engines.get(engine).run(
+        program, program.state(trace.initial), trace.stimulus, record=keep, **options
+    )
+    period = program.period
+    found = [first_difference(trace.spikes, run.spikes, period)]
+    for what in ("u", "v"):
+        difference = first_difference(getattr(trace, what), getattr(run, what), period)
+        if difference is not None:
+            found.append(RegisterDifference(**{**vars(difference), "what": what}))
+    differences = [difference for difference in found if difference is not None]
+    if differences:
+        return min(differences, key=lambda difference: difference.step)
+    return first_weight_difference(
+        trace.final, run.weights, trace.n_steps, period
+    ) or first_weight_difference(
+        implied_copies(trace, program), run.state.weights, trace.n_steps, period
+    )
+
+
+def implied_copies(trace: Trace, program: Program) -> Arrays:
+    """The final weights of every copy, by the learning rule from the trace's own spikes.
+
+    Copies whose source or target is not in the trace are left out.  The parameters' final
+    weights do not tell: copies part at the bounds, and then depend on the way there.
+
+    Returns
+    -------
+    dict of str to ndarray of int16, shape (n_post, n_pre)
+        By the projection's name.
+    """
+    weights = program.state(trace.initial).weights
+    for projection in program.projections:
+        if not projection.plastic:
+            continue
+        pre = trace.spikes.get(program.senders[projection.source].name)
+        post = trace.spikes.get(program.populations[projection.target].name)
+        if pre is None or post is None:
+            del weights[projection.name]
+            continue
+        matrix = weights[projection.name]
+        for step in np.flatnonzero(pre.any(axis=1) & post.any(axis=1)):
+            reward = program.reward[step % program.period]
+            pairs = np.ix_(post[step], pre[step])
+            change = program.dw_reward if reward else program.dw_otherwise
+            matrix[pairs] = clip_weight(matrix[pairs] + change)
+    return weights
+
+
+class _Entries:
+    """The entries of a trace file, each checked as it is taken."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path, self._arrays = Path(path), read_npz(path, "trace")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._arrays
+
+    def fail(self, why: str) -> NoReturn:
+        raise FileError(f"{self.path} is no golden trace that can be replayed: {why}")
+
+    def _get(self, name: str) -> np.ndarray:
+        if name not in self._arrays:
+            self.fail(f"the entry {name} is missing")
+        return self._arrays[name]
+
+    def starting(self, prefix: str) -> list[str]:
+        return [n.removeprefix(prefix) for n in self._arrays if n.startswith(prefix)]
+
+    def integers(self, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
+        """An integer array whose axes have the lengths of `shape` (None: any)."""
+        array = self._get(name)
+        fits = array.ndim == len(shape) and all(
+            n in (None, m) for n, m in zip(shape, array.shape, strict=True)
+        )
+        if not fits or array.dtype.kind not in "iu":
+            expected = tuple("n" if n is None else n for n in shape)
+            self.fail(f"{name} is {array.dtype} {array.shape}, not integers {expected}")
+        return array
+
+    def bits(self, name: str, size: int) -> np.ndarray:
+        """Bit-packed rows of `size` entries, as uint8 0 or 1."""
+        packed = self.integers(name, (None, -(-size // 8)))
+        if packed.dtype != np.uint8:
+            self.fail(f"{name} is {packed.dtype}, not uint8")
+        declared = f"size:{name.partition(':')[2]}"
+        if declared in self._arrays and int(self.integers(declared, ())) != size:
+            self.fail(f"{declared} is {self._arrays[declared]}, the circuit's is {size}")
+        return np.unpackbits(packed, axis=1, count=size)
+
+    def text(self, name: str, default: str = "") -> str:
+        if name not in self._arrays:
+            return default
+        array = self._arrays[name]
+        if array.dtype.kind != "U" or array.ndim:
+            self.fail(f"{name} is not text")
+        return str(array)
+
+    def about(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.text("about", "{}"))
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            self.fail("the entry about is not a JSON object")
+        return found
+
+    def circuit(self) -> Circuit:
+        name = self.text("circuit", "learning")
+        if name not in CIRCUITS:
+            self.fail(f"circuit is {name!r}, allowed: {', '.join(CIRCUITS)}")
+        if "sizes" in self._arrays:
+            sizes = self.integers("sizes", (None,)).tolist()
+        elif name in ("learning", "inference"):
+            n_h, n_in = self.integers("W1_init", (None, None)).shape
+            sizes = [n_in, n_h, len(self.integers("W2_init", (None, None)))]
+        else:
+            self.fail("the entry sizes is missing")
+        period = int(self.integers("period", ())) if "period" in self._arrays else None
+        try:
+            return build(name, sizes, period)
+        except SbpError as error:
+            self.fail(str(error))

@@ -1,0 +1,422 @@
+"""A run that is interrupted, killed or out of disk ends as if nothing had happened."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from conftest import ENVIRONMENT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sbp import data, training
+from sbp.checkpoint import Checkpoint, RunFolder
+from sbp.errors import FileError, SpecError
+from sbp.training import Interrupted, Settings, train
+
+CHUNK = 10
+
+
+def measured(result):
+    return [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in result.epochs]
+
+
+def state(folder):
+    """Everything the last checkpoint holds of the network."""
+    with np.load(folder.newest, allow_pickle=False) as archive:
+        return json.loads(str(archive["header"]))["arrays"]
+
+
+@pytest.fixture
+def digits(monkeypatch):
+    """A few digits, looked at in chunks so small that an epoch has three."""
+    for engine in training.CHUNK:
+        monkeypatch.setitem(training.CHUNK, engine, CHUNK)
+    return data.load("digits").take(3 * CHUNK - 4, 2 * CHUNK)
+
+
+class SignalAfter:
+    """Progress that signals this process after `chunks` chunks of learning."""
+
+    def __init__(self, chunks, number=signal.SIGINT):
+        self.left, self.number = chunks, number
+
+    def __call__(self, epoch, done, n, history):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize("engine", ["algebra", "reference", "compiled"])
+def test_interrupted_after_every_chunk(digits, engine, tmp_path):
+    chosen = Settings(engine, hidden=8, epochs=2, seed=3)
+    whole, parts = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parts")
+    expected = train(digits, chosen, folder=whole)
+    stops = []
+    while len(stops) < 99:
+        try:
+            result = train(digits, chosen, folder=parts, resume=True, progress=SignalAfter(1))
+            break
+        except Interrupted as stop:
+            stops.append((stop.number, len(stop.result.epochs), parts.finished))
+    # Three chunks an epoch, and a stop after its evaluation: after the last there is none left.
+    assert stops == [(signal.SIGINT, epochs, False) for epochs in (0, 0, 0, 1, 1, 1, 1, 2)]
+    assert result.digest == expected.digest
+    assert measured(result) == measured(expected)
+    assert result.counters == expected.counters
+    assert result.faults == expected.faults
+    assert state(parts) == state(whole)
+    assert parts.weights.read_bytes() == whole.weights.read_bytes()
+
+
+def test_terminated_and_asked_for_more_epochs(digits, tmp_path):
+    folder = RunFolder(tmp_path)
+    with pytest.raises(Interrupted) as caught:
+        train(digits, Settings("compiled", 8, 1), folder=folder,
+              progress=SignalAfter(2, signal.SIGTERM))  # fmt: skip
+    assert caught.value.number == signal.SIGTERM
+    train(digits, Settings("compiled", 8, 1), folder=folder, resume=True)
+    result = train(digits, Settings("compiled", 8, 3), folder=folder, resume=True)
+    assert result.digest == train(digits, Settings("algebra", 8, 3)).digest
+
+
+def test_interrupted_while_the_test_set_is_evaluated(digits, tmp_path, monkeypatch):
+    evaluate, folder = training.circuit_outputs, RunFolder(tmp_path)
+
+    def interrupted(*args, **options):
+        os.kill(os.getpid(), signal.SIGINT)
+        return evaluate(*args, **options)
+
+    monkeypatch.setattr(training, "circuit_outputs", interrupted)
+    with pytest.raises(Interrupted) as caught:
+        train(digits, Settings("reference", 4, 1), folder=folder)
+    assert caught.value.result.epochs == []
+    monkeypatch.setattr(training, "circuit_outputs", evaluate)
+    calls = []
+    result = train(digits, Settings("reference", 4, 1), folder=folder, resume=True,
+                   progress=lambda *call: calls.append(call[:2]))  # fmt: skip
+    assert calls == [(1, len(digits.x_train))], "learned again what was saved"
+    assert measured(result) == measured(train(digits, Settings("reference", 4, 1)))
+
+
+def test_handlers_are_as_before_and_a_second_signal_acts_at_once(digits):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+
+    def twice(*_):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(digits, Settings("algebra", 4, 1), progress=twice)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_training_outside_the_main_thread(digits):
+    results = []
+    thread = threading.Thread(
+        target=lambda: results.append(train(digits, Settings("algebra", 4, 1)))
+    )
+    thread.start()
+    thread.join()
+    assert results[0].digest == train(digits, Settings("algebra", 4, 1)).digest
+
+
+def test_a_run_past_the_epochs_asked_for_is_refused(digits, tmp_path):
+    folder = RunFolder(tmp_path)
+    train(digits, Settings("algebra", 4, 2), folder=folder)
+    kept = folder.weights.read_bytes()
+    with pytest.raises(SpecError, match="epochs is 1: the saved run is in epoch 2; allowed: 2 or"):
+        train(digits, Settings("algebra", 4, 1), folder=folder, resume=True)
+    with pytest.raises(Interrupted):
+        train(digits, Settings("algebra", 4, 9), folder=folder, resume=True,
+              progress=SignalAfter(1))  # fmt: skip
+    # In the middle of epoch 3 the weights of epoch 2 are gone from the checkpoint.
+    with pytest.raises(SpecError, match="epochs is 2: the saved run is in epoch 3"):
+        train(digits, Settings("algebra", 4, 2), folder=folder, resume=True)
+    assert folder.weights.read_bytes() == kept
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+IDENTITY = {"engine": "algebra", "seed": 1, "sizes": [4, 3, 2]}
+
+
+def checkpoint(number, **identity):
+    arrays = {"W1": np.full((3, 4), 2 * number, np.int16), "W2": np.zeros((2, 3), np.int16)}
+    epochs = [{"epoch": n + 1, "spike": n / 10} for n in range(number)]
+    return Checkpoint(IDENTITY | identity, epochs, 7, 0.25, arrays)
+
+
+def equal(a, b):
+    return (a.identity, a.epochs, a.position, a.seconds) == (
+        b.identity, b.epochs, b.position, b.seconds,
+    ) and all(np.array_equal(a.arrays[name], b.arrays[name]) for name in a.arrays)  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = RunFolder(tmp_path / "run")
+    for number in (1, 2, 3):
+        made.save(checkpoint(number))
+    return made
+
+
+def test_what_was_saved_is_loaded(folder):
+    assert equal(folder.load(IDENTITY), checkpoint(3))
+    assert RunFolder(folder.path.parent / "none").load(IDENTITY) is None
+    assert sorted(p.name for p in folder.path.iterdir()) == [
+        "checkpoint.npz", "checkpoint.previous.npz",
+    ]  # fmt: skip
+
+
+def test_between_the_two_moves_of_a_save_one_is_there(folder):
+    os.replace(folder.newest, folder.previous)
+    assert equal(folder.load(IDENTITY), checkpoint(3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(at=st.floats(0, 1, exclude_max=True), how=st.sampled_from(["truncate", "flip"]))
+def test_damage_anywhere_never_goes_unnoticed(tmp_path_factory, at, how):
+    made = RunFolder(tmp_path_factory.mktemp("run"))
+    made.save(checkpoint(2))
+    made.save(checkpoint(3))
+    content = bytearray(made.newest.read_bytes())
+    place = int(at * len(content))
+    if how == "truncate":
+        del content[place:]
+    else:
+        content[place] ^= 0x10
+    made.newest.write_bytes(content)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        loaded = made.load(IDENTITY)
+    if caught:
+        assert equal(loaded, checkpoint(2))
+        assert "checkpoint.npz" in str(caught[0].message)
+        assert "going on from checkpoint.previous.npz, epoch 2" in str(caught[0].message)
+    else:
+        # Dates and the like inside the archive carry nothing.
+        assert how == "flip"
+        assert equal(loaded, checkpoint(3))
+
+
+def test_two_truncated_checkpoints_are_an_error(folder):
+    for path in (folder.newest, folder.previous):
+        path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(FileError, match=r"checkpoint.npz .*; no earlier checkpoint can be used"):
+        folder.load(IDENTITY)
+
+
+@pytest.mark.parametrize(("name", "value"), [("seed", 2), ("engine", "lava"), ("sizes", [4, 3, 9])])
+def test_foreign_checkpoints_are_refused(folder, name, value):
+    with pytest.raises(FileError) as caught:
+        folder.load(IDENTITY | {name: value})
+    assert "belongs to another run" in str(caught.value)
+    assert f"{name} is {IDENTITY[name]!r} there and {value!r} here" in str(caught.value)
+
+
+def test_the_one_before_a_foreign_checkpoint_is_used(folder):
+    folder.save(checkpoint(9, seed=2))
+    with pytest.warns(RuntimeWarning, match="another run: seed is 2 there and 1 here; going on"):
+        assert equal(folder.load(IDENTITY), checkpoint(3))
+
+
+def test_files_of_another_kind_are_refused(folder):
+    folder.previous.unlink()
+    np.savez(folder.newest, W1=np.zeros(3))
+    with pytest.raises(FileError, match="is no checkpoint of this version"):
+        folder.load(IDENTITY)
+    np.savez(folder.newest, W1=np.array([{}], object))
+    with pytest.raises(FileError, match="holds pickled objects"):
+        folder.load(IDENTITY)
+
+
+def test_arrays_of_another_shape_with_a_good_checksum_are_refused(digits, tmp_path):
+    """A checkpoint is not trusted because its checksum fits: its arrays are checked again."""
+    folder = RunFolder(tmp_path)
+    train(digits, Settings("compiled", 4, 1), folder=folder)
+    kept = folder.newest.read_bytes()
+    with np.load(folder.newest, allow_pickle=False) as archive:
+        header = json.loads(str(archive["header"]))
+        arrays = {
+            name.removeprefix("array:"): archive[name]
+            for name in archive.files
+            if name.startswith("array:")
+        }
+    for name, wrong in (("weights:x->h", arrays["weights:x->h"] + 1), ("v", arrays["v"][1:])):
+        RunFolder(tmp_path).save(
+            Checkpoint(header["identity"], header["epochs"], 0, 0.0, arrays | {name: wrong})
+        )
+        with pytest.raises(SpecError):
+            train(digits, Settings("compiled", 4, 2), folder=folder, resume=True)
+    folder.newest.write_bytes(kept)
+    train(digits, Settings("compiled", 4, 2), folder=folder, resume=True)
+
+
+# --- processes -----------------------------------------------------------------------------------
+
+# Each run is a process of its own, forked after the imports, so that the moments of death fall
+# into training and saving and not into two seconds of imports.
+KILLER = """
+import os, random, signal, sys, time
+import sbp.training
+from sbp import data
+from sbp.cli import main
+
+arguments, landed, moments = sys.argv[1:], 0, random.Random(2024)
+sbp.training.train(data.load("digits").take(10, 10), sbp.training.Settings("algebra", 4, 1))
+while landed < 20:
+    child = os.fork()
+    if child == 0:
+        os._exit(main(arguments))
+    time.sleep(moments.uniform(0.0, 0.3))
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if os.WIFEXITED(status):
+        sys.exit(f"the run ended by itself, code {os.WEXITSTATUS(status)}, after {landed} kills")
+    landed += 1
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_20_random_moments(tmp_path, start):
+    folder = RunFolder(tmp_path / "run")
+    arguments = ["train", "--hidden", "200", "--epochs", "400", "--quiet", "--out",
+                 str(folder.path), "--resume"]  # fmt: skip
+    killer = subprocess.run(
+        [sys.executable, "-c", KILLER, *arguments], env=ENVIRONMENT, capture_output=True,
+        text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (killer.returncode, killer.stderr) == (0, "")
+    with np.load(folder.newest, allow_pickle=False) as archive:
+        reached = len(json.loads(str(archive["header"]))["epochs"])
+    assert 20 < reached < 400, "the moments of death missed the training"
+    last = start(*arguments)
+    assert last.wait(timeout=120) == 0, last.stderr.read()
+    expected = train(data.load("digits"), Settings("algebra", 200, 400))
+    history = json.loads(folder.history.read_text())
+    assert history["digest"] == expected.digest
+    assert [{k: v for k, v in e.items() if k != "seconds"} for e in history["epochs"]] == (
+        measured(expected)
+    )
+    assert sorted(p.name for p in folder.path.iterdir()) == [
+        "checkpoint.npz", "checkpoint.previous.npz", "history.json", "weights.npz",
+    ]  # fmt: skip
+
+
+def wait_for_epoch(process, number):
+    """Read the plain lines until epoch `number` is over."""
+    for line in process.stderr:
+        if line.startswith("epoch") and int(line.split()[1].split("/")[0]) >= number:
+            return
+    raise AssertionError("the process ended too early")
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "term")]
+)
+def test_ctrl_c_saves_and_resume_goes_on(tmp_path, start, sbp, number, code, word):
+    run, json_file = tmp_path / "run", tmp_path / "run.json"
+    common = ["--hidden", "20", "--samples", "60", "--test-samples", "20", "--out", run]
+    process = start("train", "--epochs", "100000", *common, "--json", json_file)
+    wait_for_epoch(process, 3)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    last = err.splitlines()[-1]
+    assert last.startswith(f"sbp: {word}")
+    assert last.endswith(f"saved in {run}; go on with --resume")
+    assert "Traceback" not in err
+    assert out == ""
+    written = json.loads(json_file.read_text())
+    assert written["finished"] is False
+    done = len(written["epochs"])
+    assert done >= 3
+    assert f"after epoch {done};" in last
+    total = str(done + 2)
+    assert sbp("train", "--epochs", total, *common, "--resume")[0] == 0
+    history = json.loads((run / "history.json").read_text())
+    expected = train(data.load("digits").take(60, 20), Settings("algebra", 20, int(total)))
+    assert history["digest"] == expected.digest
+
+
+def test_ctrl_c_without_a_folder(start):
+    process = start("train", "--epochs", "100000", "--hidden", "10", "--samples", "40")
+    wait_for_epoch(process, 2)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    assert process.stderr.read().splitlines()[-1].endswith("nothing is kept without --out")
+
+
+def test_ctrl_c_while_another_command_works(start, tmp_path):
+    process = start("plot", "raster", "--epochs", "1000000", "--out", tmp_path / "r.png")
+    time.sleep(2.5)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    err = process.stderr.read()
+    assert err.splitlines()[-1].startswith("sbp: interrupted")
+    assert "Traceback" not in err
+    assert not (tmp_path / "r.png").exists()
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A file system of 300 kB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", place],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs root; see the file size limit instead")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_full_disk_loses_nothing_that_was_saved(tiny_disk, sbp):
+    run = RunFolder(tiny_disk / "run")
+    common = ["--hidden", 40, "--samples", 100, "--out", run.path]
+    assert sbp("train", "--epochs", 3, *common)[0] == 0
+    before = {path: path.read_bytes() for path in run.path.iterdir()}
+    ballast = tiny_disk / "ballast"
+    with open(ballast, "wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    assert os.statvfs(tiny_disk).f_bavail == 0
+    code, _, err = sbp("train", "--epochs", 6, *common, "--resume")
+    assert code == 2
+    line = err.splitlines()[-1]
+    assert "sbp: error: cannot write" in line
+    assert "No space left on device" in line
+    assert "go on with --resume: what was saved before is kept" in line
+    assert "Exception ignored" not in err
+    assert {path: path.read_bytes() for path in run.path.iterdir()} == before
+    ballast.unlink()
+    assert sbp("train", "--epochs", 6, *common, "--resume")[0] == 0
+    expected = train(data.load("digits").take(100), Settings("algebra", 40, 6))
+    assert json.loads(run.history.read_text())["digest"] == expected.digest
+
+
+def test_a_file_that_cannot_grow_is_no_traceback(tmp_path, start):
+    """The limit on file sizes of a process stands for a full disk where none can be mounted."""
+    resource = pytest.importorskip("resource")
+    process = start(
+        "train", "--hidden", "200", "--epochs", "2", "--samples", "50", "--out", tmp_path / "run",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000)),
+    )  # fmt: skip
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "sbp: error: cannot write" in err.splitlines()[-1]
+    assert "File too large" in err.splitlines()[-1]
+    assert "Traceback" not in err
+    assert "Exception ignored" not in err
+    assert list((tmp_path / "run").iterdir()) == []

@@ -1,0 +1,430 @@
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+
+import click
+import numpy as np
+import pytest
+from conftest import ENVIRONMENT
+
+from sbp import data, engines, pretrained, trace, training
+from sbp.cli import cli, main, options
+from sbp.files import arrays_digest
+from sbp.training import Settings, train
+
+SMALL = ("--hidden", 8, "--samples", 60, "--test-samples", 30)
+MEASURES = ("exact", "spike", "membrane", "mse")
+
+
+def keys(value):
+    """Every key at every depth."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from keys(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from keys(inner)
+
+
+def commands(group=cli, path=("sbp",)):
+    for name, command in group.commands.items():
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+@pytest.mark.parametrize(("path", "command"), [pytest.param(*c, id=c[0][-1]) for c in commands()])
+def test_every_command_has_help_with_examples(sbp, path, command):
+    code, out, err = sbp(*path[1:], "--help")
+    assert (code, err) == (0, "")
+    lines = out.partition("Examples:")[2].splitlines()
+    examples = [line for line in lines if line.strip().startswith(" ".join(path))]
+    assert examples, "no example"
+    for parameter in command.params:
+        assert parameter.param_type_name == "argument" or parameter.help, parameter.name
+    for example in examples:
+        # What the help shows can be typed: names of options and commands are known.
+        words = re.split(r"\s{3,}", example.strip())[0].split()[1:]
+        assert {w for w in words if w.startswith("--")} <= {
+            name for _, known in commands() for p in known.params for name in p.opts
+        }
+
+
+def test_no_command_and_version(sbp):
+    code, out, _ = sbp()
+    assert code == 0
+    for name in (
+        "train",
+        "evaluate",
+        "plot",
+        "reproduce",
+        "sweep",
+        "verify",
+        "trace",
+        "summary",
+        "info",
+    ):
+        assert re.search(rf"^  {name} ", out, re.MULTILINE)
+    assert re.fullmatch(r"sbp \d+\.\d+\.\d+\n", sbp("--version")[1])
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\n"
+        "from sbp.cli import main\n"
+        "main(['train', '--help'])\n"
+        "heavy = {'numba', 'matplotlib', 'sklearn', 'scipy', 'rich', 'pooch', 'lava'}\n"
+        "sys.exit(', '.join(heavy & sys.modules.keys()) or 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_training_leaves_out_what_lava_cannot_stand():
+    code = (
+        "import sys\n"
+        "from sbp.cli import main\n"
+        "main(['train', '--hidden', '4', '--epochs', '1', '--samples', '20'])\n"
+        "sys.exit(', '.join({'tqdm', 'joblib'} & sys.modules.keys()) or 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_names_written_out_for_speed_are_those_of_the_modules():
+    assert sorted(options.ENGINES) == sorted(training.ENGINES)
+    assert options.CIRCUIT_ENGINES == engines.NAMES
+    assert options.CIRCUITS == trace.CIRCUITS
+    assert options.PRETRAINED == pretrained.NAME
+
+
+@pytest.mark.parametrize("engine", ["algebra", "reference", "compiled"])
+def test_train(sbp, tmp_path, engine):
+    out, json_file = tmp_path / "run", tmp_path / "sub" / "run.json"
+    code, printed, err = sbp("train", *SMALL, "--engine", engine, "--epochs", 3, "--seed", 7,
+                             "--out", out, "--json", json_file)  # fmt: skip
+    assert code == 0
+    digits = data.load("digits").take(60, 30)
+    expected = train(digits, Settings("algebra", 8, 3, 7))
+
+    lines = [line for line in err.splitlines() if line.startswith("epoch")]
+    assert len(lines) == 3
+    written = json.loads(json_file.read_text())
+    assert [set(epoch) for epoch in written["epochs"]] == [{"epoch", *MEASURES, "seconds"}] * 3
+    for line, mine, epoch in zip(lines, expected.epochs, written["epochs"], strict=True):
+        assert [epoch[m] for m in ("epoch", *MEASURES)] == [mine[m] for m in ("epoch", *MEASURES)]
+        assert f"spike {100 * epoch['spike']:.2f} %" in line
+        assert f"membrane {100 * epoch['membrane']:.2f} %" in line
+        assert epoch["seconds"] > 0
+
+    top = dict(written)
+    top.pop("epochs")
+    reserved = ("epochs", "epoch", *MEASURES, "seconds")
+    assert [key for key in keys(top) if key.endswith(reserved)] == []
+    assert (written["dataset"], written["data_checksum"]) == ("digits", digits.checksum)
+    assert (written["n_train"], written["n_test"], written["seed"]) == (60, 30, 7)
+    assert ("faults" in written) == (engine != "algebra")
+
+    with np.load(out / "weights.npz", allow_pickle=False) as weights:
+        assert {n: weights[n].shape for n in weights} == {"W1": (8, 64), "W2": (10, 8)}
+        assert all(np.issubdtype(weights[n].dtype, np.integer) for n in weights)
+        assert arrays_digest(dict(weights)) == expected.digest == written["weights_digest"]
+    history = json.loads((out / "history.json").read_text())
+    assert history["epochs"] == written["epochs"]
+
+    last = expected.epochs[-1]
+    for measure in MEASURES[:3]:
+        assert re.search(rf"{measure} +{100 * last[measure]:.2f} %", printed)
+    assert "a second" in printed
+    assert ("register wraps" in printed) == (engine != "algebra")
+    assert str(out) in printed
+
+
+@pytest.mark.parametrize("engine", ["algebra", "reference", "compiled"])
+def test_evaluate_measures_what_training_did(sbp, tmp_path, engine):
+    sbp("train", *SMALL, "--epochs", 2, "--out", tmp_path / "run")
+    last = json.loads((tmp_path / "run" / "history.json").read_text())["epochs"][-1]
+    for where in (tmp_path / "run", tmp_path / "run" / "weights.npz"):
+        code, out, _ = sbp("evaluate", where, "--engine", engine, "--test-samples", 30,
+                           "--json", tmp_path / "e.json")  # fmt: skip
+        assert code == 0
+        written = json.loads((tmp_path / "e.json").read_text())
+        assert [written[m] for m in MEASURES] == [last[m] for m in MEASURES]
+        assert (written["engine"], written["dataset"], written["n_test"]) == (engine, "digits", 30)
+        assert re.search(rf"membrane +{100 * last['membrane']:.2f} %", out)
+
+
+def test_without_out_nothing_is_kept(sbp, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = sbp("train", *SMALL, "--epochs", 1, "--json", "j.json")
+    assert code == 0
+    assert "nothing is kept but j.json: --out DIR" in out
+    assert os.listdir(tmp_path) == ["j.json"]
+
+
+def test_quiet(sbp, tmp_path):
+    assert sbp("train", *SMALL, "--epochs", 1, "--quiet", "--json", tmp_path / "j") == (0, "", "")
+    assert (tmp_path / "j").exists()
+
+
+def test_a_used_folder(sbp, refused, tmp_path):
+    run = tmp_path / "run"
+    arguments = ("train", *SMALL, "--epochs", 2, "--out", run)
+    assert sbp(*arguments, "--resume")[0] == 0  # nothing to go on from: starts afresh
+    kept = {path: path.read_bytes() for path in run.iterdir()}
+    digest = json.loads((run / "history.json").read_text())["digest"]
+
+    line = refused(*arguments)
+    assert f"{run} holds a finished run" in line
+    assert "--resume goes on with it, --force starts afresh" in line
+    line = refused(*arguments, "--resume", "--seed", 1)
+    assert "belongs to another run: seed is 0 there and 1 here" in line
+    assert {path: path.read_bytes() for path in run.iterdir()} == kept
+
+    code, out, err = sbp(*arguments, "--resume", "--json", tmp_path / "j.json")
+    assert code == 0
+    assert f"{run}: this run has finished its 2 epochs; nothing to do" in err
+    assert "epoch 2" in out
+    written = json.loads((tmp_path / "j.json").read_text())
+    assert written["weights_digest"] == digest
+    assert len(written["epochs"]) == 2
+    assert written["finished"] is True
+    # The finish is written again; not one byte of it differs.
+    assert {path: path.read_bytes() for path in run.iterdir()} == kept
+
+    (run / "checkpoint.npz").unlink()
+    (run / "checkpoint.previous.npz").unlink()
+    assert "no checkpoint to go on from" in refused(*arguments, "--resume")
+    assert sbp(*arguments, "--force", "--seed", 1)[0] == 0
+    history = json.loads((run / "history.json").read_text())
+    assert (history["seed"], len(history["epochs"])) == (1, 2)
+    assert history["digest"] != digest
+
+
+def test_resume_with_more_epochs_counts_only_the_new_ones(sbp, tmp_path):
+    arguments = ("train", *SMALL, "--out", tmp_path / "run", "--epochs")
+    sbp(*arguments, 2)
+    code, _, err = sbp(*arguments, 4, "--resume")
+    assert code == 0
+    assert [line.split()[1] for line in err.splitlines() if line.startswith("epoch")] == [
+        "3/4", "4/4",
+    ]  # fmt: skip
+
+
+def test_a_damaged_checkpoint_is_one_line_of_warning(sbp, tmp_path):
+    arguments = ("train", *SMALL, "--out", tmp_path / "run", "--epochs")
+    sbp(*arguments, 3)
+    newest = tmp_path / "run" / "checkpoint.npz"
+    newest.write_bytes(newest.read_bytes()[:-30])
+    code, _, err = sbp(*arguments, 3, "--resume")
+    assert code == 0
+    warned = [line for line in err.splitlines() if "warning" in line]
+    assert len(warned) == 1
+    assert warned[0].startswith(f"sbp: warning: {newest}")
+    assert warned[0].endswith("going on from checkpoint.previous.npz, epoch 2")
+    digits = data.load("digits").take(60, 30)
+    history = json.loads((tmp_path / "run" / "history.json").read_text())
+    assert history["digest"] == train(digits, Settings("algebra", 8, 3)).digest
+
+
+def test_strict_training_stops_at_the_first_register_wrap(sbp, refused, tmp_path):
+    """One update of 65,536 synapses lifts W1 x by 131,072: the register ends at 131,071."""
+    rng = np.random.default_rng(0)
+    x = np.ones((20, 65_536), np.uint8)
+    y = rng.integers(0, 2, 20)
+    np.savez(tmp_path / "ones.npz", x_train=x, y_train=y, x_test=x[:4], y_test=y[:4])
+    arguments = ("train", "--dataset", tmp_path / "ones.npz", "--hidden", 10, "--epochs", 2,
+                 "--engine", "compiled")  # fmt: skip
+    line = refused(*arguments, "--strict")
+    assert re.search(r"register wrap in population h[<>]?.* at step \d+ \(phase \d", line)
+    assert "run without strict mode to count such events" in line
+    code, out, err = sbp(*arguments)
+    assert code == 0
+    assert re.search(r"register wraps +[1-9]", out)
+    assert "RuntimeWarning" not in err
+
+
+def test_own_data(sbp, tmp_path):
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 3, 90)
+    x = (rng.random((90, 3, 4)) < 0.2) | (np.arange(3)[:, None] == y[:, None, None])
+    np.savez(tmp_path / "lines.npz", x_train=x[:60], y_train=y[:60], x_test=x[60:], y_test=y[60:])
+    code, out, _ = sbp("train", "--dataset", tmp_path / "lines.npz", "--hidden", 20,
+                       "--json", tmp_path / "j.json")  # fmt: skip
+    assert code == 0
+    written = json.loads((tmp_path / "j.json").read_text())
+    assert written["sizes"] == [12, 20, 3]
+    assert written["epochs"][-1]["membrane"] > 0.8, out
+
+
+def test_summary(sbp):
+    out = sbp("summary")[1]
+    assert "3,282 neurons" in out
+    assert "517,203 synapses" in out
+    assert "500,000 of them plastic" in out
+    out = sbp("summary", "inference")[1]
+    assert "814 neurons" in out
+    assert "165,215 synapses" in out
+    assert "sizes 64-20-10" in sbp("summary", "learning", "--sizes", "64-20-10")[1]
+    assert "  2 steps a sample" in sbp("summary", "gating_chain", "--ring", 2)[1]
+    assert re.search(r"program digest [0-9a-f]{64}\n", out)
+
+
+def test_info(sbp, tmp_path):
+    code, out, _ = sbp("info", "--data-dir", tmp_path)
+    assert code == 0
+    for name in (*training.ENGINES, *data.NAMES, "python", "numpy", "numba", "kernel cache"):
+        assert re.search(rf"^  {name} +\S", out, re.MULTILINE), name
+    assert re.search(r"^  mnist +not here: .*" + str(tmp_path), out, re.MULTILINE)
+    assert "pretrained" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        # By default a sample that is learned from: an error fires.
+        (("raster", "--hidden", 12, "--epochs", 1), r"d[+−] fires in phase 4"),
+        (("raster", "--circuit", "inference", "--epochs", 0, "--count", 2), "inference circuit"),
+        (("circuit", "single_layer", "--sizes", "20-5"), "single layer circuit"),
+        (("phases", "gating_chain", "--ring", 2), "2 phases"),
+        (("weights", "--units", 4), "first 4 of 400"),
+        (("weights", "pretrained", "--rows", 10, "--units", 1), "10 by 40"),
+    ],
+)
+def test_plot(sbp, tmp_path, arguments, said):
+    path = tmp_path / "p.png"
+    code, out, err = sbp("plot", *arguments, "--out", path, "--dpi", 40)
+    assert (code, err) == (0, "")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert out.startswith(f"{path}: ")
+    assert re.search(said, out)
+
+
+def test_plot_of_runs(sbp, tmp_path):
+    for seed in (0, 1):
+        sbp("train", *SMALL, "--epochs", 2, "--seed", seed, "--out", tmp_path / f"run{seed}",
+            "--json", tmp_path / f"{seed}.json")  # fmt: skip
+    code, out, _ = sbp("plot", "curve", tmp_path / "run0", tmp_path / "1.json",
+                       "--out", tmp_path / "c.svg")  # fmt: skip
+    assert code == 0
+    assert "2 seeds" in out
+    assert (tmp_path / "c.svg").read_text().startswith("<?xml")
+    code, out, _ = sbp("plot", "weights", tmp_path / "run0", "--out", tmp_path / "w.pdf")
+    assert code == 0
+    assert (tmp_path / "w.pdf").read_bytes().startswith(b"%PDF")
+    code, out, _ = sbp("plot", "raster", "--weights", tmp_path / "run0", "--sample", 3,
+                       "--populations", "x,h,o", "--out", tmp_path / "r.png")  # fmt: skip
+    assert code == 0
+    assert "x fires" in out
+    assert "hT" not in out
+
+
+def test_the_shipped_network_is_what_it_says():
+    weights, about = pretrained.load(), pretrained.about()
+    assert weights["W1"].shape == (400, 400)
+    assert weights["W2"].shape == (10, 400)
+    assert arrays_digest(weights) == about["digest"]
+    assert (about["epochs"], about["seed"], about["engine"]) == (60, 0, "algebra")
+    with np.load(pretrained.path(), allow_pickle=False) as archive:
+        assert archive["W1"].nbytes + archive["W2"].nbytes == 164_000
+
+
+def test_the_shipped_network_measures_on_mnist(shared_data, sbp, tmp_path):
+    code, _, _ = sbp("evaluate", "pretrained", "--data-dir", shared_data, "--json", tmp_path / "j")
+    assert code == 0
+    written, about = json.loads((tmp_path / "j").read_text()), pretrained.about()
+    assert written["data_checksum"] != ""
+    assert {m: written[m] for m in MEASURES} == about["measured"]
+    assert about["measured"]["membrane"] > 0.97
+
+
+def test_pretrained_files_round_trip(tmp_path, monkeypatch):
+    weights = {"W1": np.array([[-256, 254, 0, -2]]), "W2": np.array([[2], [-256]])}
+    monkeypatch.setattr(pretrained, "path", lambda: tmp_path / "p.npz")
+    pretrained.save(weights, {"seed": 3})
+    for name, matrix in pretrained.load().items():
+        np.testing.assert_array_equal(matrix, weights[name])
+    assert pretrained.about() == {"seed": 3}
+
+
+def test_a_reader_that_goes_away_is_no_error(start):
+    for arguments in (("summary",), ("info",), ("train", *SMALL, "--epochs", 2)):
+        process = start(*arguments)
+        process.stdout.close()
+        process.stdout = None
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 141
+        assert "Traceback" not in err
+        assert "BrokenPipe" not in err
+
+
+def test_compilation_is_announced_once_and_cached(start, tmp_path, monkeypatch):
+    monkeypatch.setitem(ENVIRONMENT, "NUMBA_CACHE_DIR", str(tmp_path))
+    seen = []
+    for _ in range(2):
+        process = start("train", *SMALL, "--epochs", 1)
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0
+        seen.append(err.count("compiling the kernels"))
+    assert seen == [1, 0]
+
+
+def test_a_terminal_gets_a_live_bar(start):
+    """A real pseudo-terminal: the bar is redrawn, with accuracy and time left."""
+    pty = pytest.importorskip("pty")
+    leader, follower = pty.openpty()
+    process = start("train", "--epochs", 60, "--hidden", 100, stderr=follower)
+    os.close(follower)
+    seen, deadline = b"", time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if not select.select([leader], [], [], 1)[0]:
+            continue
+        try:
+            part = os.read(leader, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        seen += part
+    os.close(leader)
+    assert process.wait(timeout=60) == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
+    assert re.search(r"epoch \d+/60 [━╸╺ ]+ spike \d\d\.\d\d %  membrane \d\d\.\d\d %", text)
+    assert re.search(r"[\d,]+/s \d\d:\d\d", text)
+    assert text.count("\r") > 2
+    assert "epoch 60/60" in text
+    # The plain lines are for other readers.
+    assert "exact" not in text
+
+
+def test_a_defect_of_ours_keeps_its_traceback(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(training, "train", broken)
+    with pytest.raises(RuntimeError, match="a defect"):
+        main(["train"])
+
+
+def test_sweep(sbp, tmp_path):
+    """Two jobs in worker processes; the same command again has nothing left to do."""
+    pytest.importorskip("distributed")
+    arguments = ("sweep", "--dataset", "digits", "--hidden", "4,6", "--epochs", 2, "--samples", 50,
+                 "--workers", 2, "--out", tmp_path)  # fmt: skip
+    code, out, _ = sbp(*arguments)
+    assert code == 0
+    assert "64-4-10" in out
+    assert "64-6-10" in out
+    kept = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(kept) == 2
+    assert sbp(*arguments)[0] == 0
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == kept

@@ -1,0 +1,333 @@
+import csv
+import json
+import warnings
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from sbp import engines, trace
+from sbp.circuits import learning_circuit
+from sbp.errors import FileError, SpecError
+from sbp.program import lower
+from sbp.run import copies_parted
+from sbp.spec import Circuit, Neuron, Phase, Population, Projection, Source
+
+OWN = sorted((ROOT / "tests" / "traces").glob("*.npz"))
+ENGINES = ("reference", "compiled")
+
+
+def small(n_samples=3, **options):
+    """A trace of a 12-7-4 network whose weights are near the bounds."""
+    rng = np.random.default_rng(5)
+    weights = {
+        "W1": rng.choice([-256, -100, 0, 120, 254], (7, 12)),
+        "W2": rng.choice([-256, -254, 0, 252, 254], (4, 7)),
+    }
+    stimulus = {
+        "input": rng.integers(0, 2, (n_samples, 12)),
+        "target": np.eye(4, dtype=int)[rng.integers(0, 4, n_samples)],
+    }
+    return trace.record(learning_circuit((12, 7, 4)), stimulus, weights, **options)
+
+
+def entries(path):
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", ["mnist_40_24_10", "mnist_400_400_10"])
+def test_traces_of_an_independent_simulation(golden_dir, name, engine):
+    read = trace.read(golden_dir / f"{name}.npz")
+    assert read.circuit == learning_circuit(read.circuit.sizes)
+    assert "-".join(map(str, read.circuit.sizes)) == name.removeprefix("mnist_").replace("_", "-")
+    assert len(read.spikes) == 29
+    assert trace.verify(read, engine) is None
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
+def test_own_traces(path, engine):
+    assert trace.verify(path, engine) is None
+
+
+def test_own_traces_cover_every_circuit_and_parted_copies():
+    read = {path.stem: trace.read(path) for path in OWN}
+    assert {t.circuit.name for t in read.values()} == set(trace.CIRCUITS)
+    assert all(t.digest == lower(t.circuit).digest for t in read.values())
+    trained = read["trained_64_6_10"]
+    program = lower(trained.circuit)
+    state = program.state(trained.initial)
+    state.weights = trace.implied_copies(trained, program)
+    assert copies_parted(program, state)["W2"] > 0
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_weights_near_the_bounds(number):
+    rng = np.random.default_rng(number)
+    weights = {"W1": rng.choice([-256, 254], (7, 12)), "W2": rng.choice([-256, 254], (4, 7))}
+    stimulus = {
+        "input": rng.integers(0, 2, (20, 12)),
+        "target": np.eye(4, dtype=int)[rng.integers(0, 4, 20)],
+    }
+    made = trace.record(learning_circuit((12, 7, 4)), stimulus, weights, engine="reference")
+    assert trace.verify(made, "compiled") is None
+
+
+def test_a_file_holds_all_of_it(tmp_path):
+    made = small(states=("h", "g3"), about={"dataset": "none"})
+    read = trace.read(trace.write(made, tmp_path / "t.npz"))
+    for what in ("stimulus", "initial", "final", "spikes", "u", "v"):
+        mine, found = getattr(made, what), getattr(read, what)
+        assert list(mine) == list(found), what
+        for name in mine:
+            np.testing.assert_array_equal(mine[name], found[name])
+    assert (read.circuit, read.digest) == (made.circuit, made.digest)
+    assert read.about == {"engine": "reference", "dataset": "none"}
+    assert set(read.u) == set(read.v) == {"h", "g3"}
+    assert read.n_samples == 3
+    assert trace.verify(read) is None
+
+
+def test_a_target_that_is_not_one_hot_is_kept(tmp_path):
+    stimulus = {"input": np.ones((2, 6), int), "target": [[1, 1, 0], [0, 0, 0]]}
+    weights = {"W": np.zeros((3, 6), int)}
+    made = trace.record(trace.build("single_layer", (6, 3)), stimulus, weights)
+    read = trace.read(trace.write(made, tmp_path / "t.npz"))
+    np.testing.assert_array_equal(read.stimulus["target"], stimulus["target"])
+    assert trace.verify(read) is None
+
+
+def test_the_least_that_another_machine_must_write(tmp_path):
+    """Its size, name and step are learned from weights; one population may be enough."""
+    full = entries(trace.write(small(), tmp_path / "t.npz"))
+    least = {"x", "n_inputs", "labels", "W1_init", "W2_init", "W1_final", "W2_final", "spikes:o"}
+    np.savez(tmp_path / "least.npz", **{name: full[name] for name in least})
+    read = trace.read(tmp_path / "least.npz")
+    assert read.circuit == learning_circuit((12, 7, 4))
+    assert list(read.spikes) == ["o"]
+    assert trace.verify(read) is None
+    read.final["W1"] = read.final["W1"].copy()
+    read.final["W1"][6, 11] ^= 2
+    assert trace.verify(read).population == "W1"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_first_of_two_flipped_spikes_is_named(engine):
+    made = small()
+    made.spikes["hT"][29, 4] ^= True
+    made.spikes["d+"][16, 2] ^= True
+    found = trace.verify(made, engine)
+    flipped = int(made.spikes["d+"][16, 2])
+    assert (found.what, found.step, found.phase) == ("spikes", 16, 4)
+    assert (found.population, found.index) == ("d+", (2,))
+    assert (found.values, found.total) == ((flipped, 1 - flipped), 2)
+    text = str(found)
+    for part in ("step 16", "phase 4", "population d+", "neuron 2", f"{flipped} against", "2 "):
+        assert part in text
+
+
+def test_every_population_and_source_is_compared():
+    made = small(1)
+    for name, train in made.spikes.items():
+        train[-1, -1] ^= True
+        found = trace.verify(made)
+        assert found is not None, name
+        assert (found.population, found.step, found.total) == (name, 11, 1)
+        train[-1, -1] ^= True
+    assert trace.verify(made) is None
+
+
+def test_a_state_that_differs():
+    made = small(states=["h"])
+    made.v["h"][14, 3] += 64
+    found = trace.verify(made)
+    assert (found.what, found.step, found.phase, found.index) == ("v", 14, 2, (3,))
+    assert found.values[0] == found.values[1] + 64
+    assert "step 14 (phase 2), population h, neuron 3: v is" in str(found)
+    # A spike in the same step comes first, and one before it all the more.
+    made.spikes["x"][14, 0] ^= True
+    assert trace.verify(made).what == "spikes"
+    made.u["h"][2, 0] += 1
+    assert (trace.verify(made).what, trace.verify(made).step) == ("u", 2)
+
+
+def test_a_final_weight_that_differs():
+    made = small()
+    made.final["W2"] = made.final["W2"].copy()
+    made.final["W2"][3, 5] ^= 2
+    found = trace.verify(made)
+    assert (found.what, found.population, found.index, found.total) == ("weights", "W2", (3, 5), 1)
+    assert "W2[3, 5]" in str(found)
+
+
+@pytest.mark.parametrize("copy", ["x->h>", "o->hT", "o-->hT"])
+def test_a_copy_that_alone_differs(monkeypatch, copy):
+    """A fault put into one copy of the engine's final weights is found."""
+    get = engines.get
+
+    class Faulty:
+        @staticmethod
+        def run(*args, **options):
+            run = get("reference").run(*args, **options)
+            run.state.weights[copy][0, 1] ^= 2
+            return run
+
+    made = small()
+    monkeypatch.setattr(engines, "get", lambda name: Faulty)
+    found = trace.verify(made)
+    assert (found.what, found.population, found.index, found.total) == ("weights", copy, (0, 1), 1)
+
+
+def test_traces_outside_the_domain_are_replayed_not_refused():
+    """W1 x beyond the closing gate: h fires at p = 8."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the session's one warning
+        stimulus = {"input": np.ones((4, 120), int), "target": np.eye(2, dtype=int)[[0, 1, 0, 1]]}
+        weights = {"W1": np.full((5, 120), 254), "W2": np.full((2, 5), 100)}
+        made = trace.record(learning_circuit((120, 5, 2)), stimulus, weights)
+        assert made.spikes["h"][8::12].any(), "the case is no longer outside"
+        for engine in ENGINES:
+            assert trace.verify(made, engine) is None
+
+
+def test_a_circuit_of_ones_own(tmp_path):
+    relay = Circuit(
+        name="relay",
+        sizes=(3,),
+        sources=(Source("sound", 3, phase=0), Source("light", 2, phase=1)),
+        populations=(Population("a", 3, Neuron(threshold=10)), Population("b", 2, Neuron())),
+        projections=(Projection("sound", "a", "copy", 520), Projection("light", "b", "copy", 2048)),
+        phases=(Phase(("b",)), Phase(("a",))),
+    )
+    stimulus = {"sound": [[1, 0, 1], [0, 1, 0]], "light": [[1, 1], [0, 1]]}
+    made = trace.record(relay, stimulus)
+    path = trace.write(made, tmp_path / "t.npz")
+    with pytest.raises(FileError, match="circuit is 'relay', allowed: learning, inference"):
+        trace.read(path)
+    # sound 3, light 3, a 3; b 2, for what light sends in the last step acts after the end.
+    assert made.n_spikes == 3 + 3 + 3 + 2
+    assert trace.verify(path, "compiled", circuit=relay) is None
+
+
+def test_csv_holds_every_spike_once(tmp_path):
+    made = small()
+    with open(trace.write_csv(made, tmp_path / "t.csv"), newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["step", "sample", "phase", "population", "neuron"]
+    found = {name: np.zeros_like(train) for name, train in made.spikes.items()}
+    for row in rows:
+        step, neuron = int(row["step"]), int(row["neuron"])
+        assert (int(row["sample"]), int(row["phase"])) == divmod(step, 12)
+        assert not found[row["population"]][step, neuron]
+        found[row["population"]][step, neuron] = True
+    for name, train in made.spikes.items():
+        np.testing.assert_array_equal(found[name], train)
+    steps = [int(row["step"]) for row in rows]
+    assert steps == sorted(steps)
+
+
+def drop(name):
+    return lambda e: e.pop(name)
+
+
+def put(name, value):
+    return lambda e: e.__setitem__(name, np.asarray(value))
+
+
+BROKEN = {
+    "no weights": (drop("W1_final"), "the entry W1_final is missing"),
+    "no labels": (drop("labels"), "stimulus:target is missing"),
+    "no spikes": (
+        lambda e: [e.pop(k) for k in list(e) if k.startswith("spikes")],
+        "it holds no spikes",
+    ),
+    "other circuit": (put("circuit", "reservoir"), "circuit is 'reservoir', allowed: learning"),
+    "circuit is no text": (put("circuit", 3), "circuit is not text"),
+    "sizes do not fit": (put("sizes", [12, 8, 4]), "W1_init is int16 (7, 12), not integers (8, 12"),
+    "impossible sizes": (put("sizes", [12, 0, 4]), "layer size 0"),
+    "too many layers": (put("sizes", [12, 7, 7, 4]), "exactly 3"),
+    "float weights": (put("W2_init", np.zeros((4, 7))), "W2_init is float64"),
+    "label too large": (put("labels", [0, 1, 4]), "labels are not all in 0..3"),
+    "label negative": (put("labels", [0, -1, 2]), "labels are not all in 0..3"),
+    "n_inputs": (put("n_inputs", 11), "n_inputs is not 12"),
+    "bits of another size": (put("spikes:h", np.zeros((36, 2), np.uint8)), "spikes:h is uint8 (36"),
+    "bits of another type": (put("spikes:h", np.zeros((36, 1), np.int64)), "spikes:h is int64"),
+    "declared size": (put("size:h", 8), "size:h is 8, the circuit's is 7"),
+    "too few steps": (put("spikes:h", np.zeros((35, 1), np.uint8)), "35 steps, not 36"),
+    "unknown population": (put("spikes:q", np.zeros((36, 1), np.uint8)), "no population 'q'"),
+    "about": (put("about", "[1]"), "about is not a JSON object"),
+    "about is no JSON": (put("about", "{"), "about is not a JSON object"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_traces_are_refused(tmp_path, case):
+    change, message = BROKEN[case]
+    found = entries(trace.write(small(), tmp_path / "t.npz"))
+    change(found)
+    np.savez(tmp_path / "broken.npz", **found)
+    with pytest.raises(FileError) as caught:
+        trace.read(tmp_path / "broken.npz")
+    assert message in str(caught.value)
+    assert str(tmp_path / "broken.npz") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_the_chip_cannot_hold_are_named(tmp_path):
+    found = entries(trace.write(small(), tmp_path / "t.npz"))
+    found["W1_init"][2, 3] = 255
+    np.savez(tmp_path / "odd.npz", **found)
+    with pytest.raises(SpecError, match=r"weights W1\[2, 3\] is 255 .*even integers"):
+        trace.verify(tmp_path / "odd.npz")
+
+
+def test_commands(sbp, tmp_path):
+    """`sbp trace` and `sbp verify` for every circuit, on both engines."""
+    for number, name in enumerate(trace.CIRCUITS):
+        path = tmp_path / f"{name}.npz"
+        options = ("--hidden", 5, "--engine", ENGINES[number % 2], "--csv", tmp_path / "t.csv")
+        code, out, err = sbp("trace", path, "--circuit", name, "--samples", "20:24", *options)
+        assert (code, err) == (0, "")
+        read = trace.read(path)
+        assert read.n_samples == 4
+        assert read.about["samples"] == "20:24"
+        spike_lines = (tmp_path / "t.csv").read_text().count("\n") - 1
+        assert f"{read.n_spikes:,} spikes" in out
+        assert spike_lines == read.n_spikes
+        for engine in ENGINES:
+            code, out, err = sbp("verify", path, "--engine", engine)
+            assert (code, err) == (0, "")
+            assert out.count("\n") == 1
+            assert f"identical on {engine}" in out
+            for part in ("4 samples", f"{read.n_steps} steps", f"{read.n_spikes:,} spikes"):
+                assert part in out
+            assert ("final weights" in out) == (name != "gating_chain")
+
+
+def test_verify_prints_the_first_difference_and_exits_1(sbp, tmp_path):
+    made = small()
+    made.spikes["o<"][15, 0] ^= True
+    path = trace.write(made, tmp_path / "t.npz")
+    code, out, err = sbp("verify", path)
+    assert (code, err, out.count("\n")) == (1, "", 1)
+    for part in ("step 15", "phase 3", "population o<", "neuron 0", " against ", "1 differing"):
+        assert part in out
+
+
+def test_a_trace_of_another_program_says_so(sbp, tmp_path):
+    found = entries(trace.write(small(), tmp_path / "t.npz"))
+    found["program"] = np.array("0" * 64)
+    np.savez(tmp_path / "t.npz", **found)
+    code, out, _ = sbp("verify", tmp_path / "t.npz")
+    assert code == 0
+    assert "another program, 000000000000" in out
+
+
+def test_traces_carry_no_path_of_this_machine(sbp, tmp_path):
+    sbp("train", "--hidden", 4, "--epochs", 1, "--out", tmp_path / "run", "--quiet")
+    sbp("trace", tmp_path / "t.npz", "--weights", tmp_path / "run", "--samples", 1)
+    about = json.dumps(trace.read(tmp_path / "t.npz").about)
+    assert str(tmp_path) not in about
+    assert "trained, " in about
