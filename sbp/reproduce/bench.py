@@ -1,0 +1,274 @@
+"""What the measuring functions work with: data, shared trainings, seeds, scale and progress."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sbp import data
+from sbp.claims import PRESETS, Claim
+from sbp.data import Dataset
+from sbp.errors import DataError
+from sbp.training import Result, Settings, train
+from sbp.watch import Watched, watch
+
+Value = TypeVar("Value")
+LINE_EVERY = 10.0  #: seconds between two lines of progress where there is no terminal
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much a preset runs.
+
+    Attributes
+    ----------
+    epochs : int
+        Of a training on MNIST or Fashion-MNIST.
+    watch_epochs : int
+        Of a training watched on the circuit.
+    seeds : int or None
+        At most this many for claims of a stronger preset; None: as many as they ask for.
+    n_train, n_test : int or None
+        First samples of MNIST and Fashion-MNIST that are used; None: all.
+    watch_train : int or None
+        The same for a training watched on the circuit.
+    """
+
+    epochs: int = 60
+    watch_epochs: int = 60
+    seeds: int | None = None
+    n_train: int | None = None
+    n_test: int | None = None
+    watch_train: int | None = None
+
+
+SCALES = {
+    "smoke": Scale(epochs=10, watch_epochs=1, seeds=1, watch_train=2000),
+    "paper": Scale(),
+}
+
+
+class NotMeasured(Exception):
+    """A claim could not be measured; the message says why, and what to do."""
+
+
+class Missing(NotMeasured):
+    """A data set, or an optional package, is not here; the message says how to get it."""
+
+
+class Cancelled(Exception):
+    """The user stopped the run."""
+
+
+class Bench:
+    """One call of ``sbp reproduce``: everything that several claims share.
+
+    Parameters
+    ----------
+    preset : {"smoke", "paper"}
+    seeds : int, optional
+        Seeds of every claim that has any, instead of the claim's own number.
+    engine : str, optional
+        Engine of the trainings that need only weights, instead of the algebra.
+    root : path, optional
+        Data root; see `sbp.data`.
+    scale : Scale, optional
+        Instead of the preset's.
+    folder : path
+        Where results go; the sweep keeps its jobs below it.
+    """
+
+    def __init__(
+        self,
+        preset: str,
+        *,
+        seeds: int | None = None,
+        engine: str | None = None,
+        root: str | os.PathLike[str] | None = None,
+        scale: Scale | None = None,
+        folder: Path = Path("results"),
+    ) -> None:
+        self.preset, self.engine, self.root, self.folder = preset, engine, root, folder
+        self.scale = scale or SCALES[preset]
+        self._seeds = seeds
+        self._data: dict[str, Dataset | Missing] = {}
+        self._trained: dict[tuple[str, str, int, int], Result] = {}
+        self._watched: dict[tuple[str, int], Watched] = {}
+        self._stop = threading.Event()
+        self._wall: dict[tuple[str, ...], float] = {}
+        self._reused = 0.0
+
+    def seeds(self, claim: Claim) -> list[int]:
+        """Seeds 0, 1, ... of a claim: its own number, or as many as the user or the scale say."""
+        if self._seeds is not None:
+            return list(range(self._seeds))
+        return list(range(min(claim.seeds, self._limit(claim))))
+
+    def _limit(self, claim: Claim) -> int:
+        weaker = PRESETS.index(self.preset) < PRESETS.index(claim.preset)
+        return self.scale.seeds or claim.seeds if weaker else claim.seeds
+
+    def dataset(self, name: str) -> Dataset:
+        """Load a data set, once.
+
+        Raises
+        ------
+        Missing
+            If it is not here and cannot be fetched.
+        DataError
+            If it is here and bad.
+        """
+        if name not in self._data:
+            self._data[name] = self._load(name)
+        found = self._data[name]
+        if isinstance(found, Missing):
+            raise found
+        return found
+
+    def _load(self, name: str) -> Dataset | Missing:
+        here = not data.available(self.root)[name].startswith("not here")
+        try:
+            dataset = data.load(name, root=self.root)
+        except DataError as error:
+            if here:
+                raise
+            return Missing(
+                f"data missing: {error}; to get it: connect to the network and run again, or put "
+                f"the idx files into {data.data_root(self.root)}, or set SBP_DATA to their folder"
+            )
+        if name == "digits":
+            return dataset
+        n_train, n_test = self.scale.n_train, self.scale.n_test
+        return dataset.take(n_train, n_test) if n_train or n_test else dataset
+
+    def watch_dataset(self, name: str) -> Dataset:
+        """The data set of trainings that are watched."""
+        dataset = self.dataset(name)
+        limit = self.scale.watch_train
+        return dataset.take(min(limit, len(dataset.x_train))) if limit else dataset
+
+    def trainings(self, name: str, seeds: Iterable[int], epochs: int | None = None) -> list[Result]:
+        """Train 400 hidden neurons on a data set, a result per seed; each is trained once."""
+        dataset = self.dataset(name)
+        epochs = epochs or self.scale.epochs
+        engine = self.engine or "algebra"
+        keys = [(name, engine, epochs, seed) for seed in seeds]
+
+        def one(key: tuple[str, str, int, int], advance: Callable[[int], None]) -> Result:
+            settings = Settings(engine=engine, epochs=epochs, seed=key[3])
+            last = 0
+
+            def progress(epoch: int, done: int, n: int, history: list[dict[str, float]]) -> None:
+                nonlocal last
+                now = (epoch - 1) * n + done
+                advance(now - last)
+                last = now
+
+            return train(dataset, settings, progress=progress)
+
+        todo = [key for key in keys if key not in self._trained]
+        total = epochs * len(dataset.x_train)
+        with self._timed(name, engine, bool(todo)):
+            self._trained |= self.parallel(f"training on {name}", todo, one, total)
+        return [self._trained[key] for key in keys]
+
+    def watched(self, name: str, seeds: Iterable[int]) -> list[Watched]:
+        """Circuit and algebra side by side, a result per seed; each is trained once."""
+        dataset = self.watch_dataset(name)
+        epochs = self.scale.watch_epochs
+        keys = [(name, seed) for seed in seeds]
+
+        def one(key: tuple[str, int], advance: Callable[[int], None]) -> Watched:
+            return watch(dataset, epochs=epochs, seed=key[1], progress=advance)
+
+        todo = [key for key in keys if key not in self._watched]
+        total = epochs * len(dataset.x_train)
+        with self._timed(name, "watched", bool(todo)):
+            self._watched |= self.parallel(f"circuit and algebra on {name}", todo, one, total)
+        return [self._watched[key] for key in keys]
+
+    @contextmanager
+    def _timed(self, name: str, how: str, anything: bool) -> Iterator[None]:
+        """Remember how long trainings took, for the claims that use them again."""
+        began = time.perf_counter()
+        yield
+        if anything:
+            self._wall[name, how] = time.perf_counter() - began
+        else:
+            self._reused += self._wall[name, how]
+
+    def take_reused(self) -> float:
+        """Seconds that the trainings took which were used again since the last call."""
+        reused, self._reused = self._reused, 0.0
+        return reused
+
+    def parallel(
+        self,
+        what: str,
+        keys: list[Any],
+        one: Callable[[Any, Callable[[int], None]], Value],
+        total: int,
+    ) -> dict[Any, Value]:
+        """``{key: one(key, advance)}``, a thread per core; `total` is the work of one key.
+
+        The kernels release the interpreter lock.  Ctrl-C stops all threads at their next step.
+        """
+        if not keys:
+            return {}
+        with self._bar(what, total * len(keys)) as advance:
+
+            def step(done: int) -> None:
+                if self._stop.is_set():
+                    raise Cancelled
+                advance(done)
+
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                futures = {pool.submit(one, key, step): key for key in keys}
+                try:
+                    done = {futures[future]: future.result() for future in as_completed(futures)}
+                except BaseException:
+                    self._stop.set()
+                    pool.shutdown(cancel_futures=True)
+                    self._stop.clear()
+                    raise
+        return done
+
+    @contextmanager
+    def _bar(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Progress on standard error: a bar in a terminal, a line now and then elsewhere."""
+        console = Console(stderr=True)
+        if console.is_terminal:
+            columns = (
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )  # fmt: skip
+            with Progress(*columns, console=console, transient=True) as bar:
+                task = bar.add_task(what, total=total)
+                yield lambda steps: bar.update(task, advance=steps)
+            return
+        began = shown = time.monotonic()
+        done = 0
+        lock = threading.Lock()
+
+        def line(steps: int) -> None:
+            nonlocal done, shown
+            with lock:
+                done += steps
+                now = time.monotonic()
+                if now - shown > LINE_EVERY:
+                    shown = now
+                    left = (now - began) * (total - done) / max(done, 1)
+                    print(f"{what}: {done / total:.0%}, {left:.0f} s left", file=sys.stderr)
+
+        yield line

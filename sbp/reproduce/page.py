@@ -1,0 +1,198 @@
+"""The status page in Markdown: the table, and every row explained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sbp.claims import TABLE_1
+from sbp.reproduce.status import MEANING, Verdict, expected, number, shown
+
+
+def markdown(verdicts: Sequence[Verdict]) -> str:
+    """The whole page."""
+    lines = [
+        "# Status of the reproduction",
+        "",
+        "Written by `sbp reproduce`; `sbp reproduce --status` judges the results again.",
+        "",
+        *(f"- **{status}**: {meaning}." for status, meaning in MEANING.items()),
+        "",
+        *_rows(
+            ("claim", "quantity", "published", "measured here", "seeds", "status"),
+            [cells for row in verdicts for cells in _cells(row)],
+        ),
+        "",
+        "Means over seeds, with the standard deviation (n - 1) where there are several.",
+    ]
+    for row in verdicts:
+        lines += ["", f"## {row.claim.id}", "", *_explained(row)]
+    lines += [
+        "",
+        "## Other systems, as published",
+        "",
+        "MNIST test accuracy in percent, from the paper's Table 1, for context; nothing here was "
+        "measured by this package.",
+        "",
+        *_rows(("system", "accuracy"), TABLE_1),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [
+        f"| {' | '.join(heads)} |",
+        f"|{'---|' * len(heads)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
+
+
+def _cells(row: Verdict) -> list[tuple[str, ...]]:
+    seeds = str(len(row.record["seeds"]) or "-") if row.record else "-"
+    return [
+        (
+            f"[{row.claim.id}](#{row.claim.id})" if index == 0 else "",
+            quantity.name,
+            expected(row.claim, quantity) or "-",
+            shown(row.values.get(quantity.name, ()), quantity),
+            seeds if index == 0 else "",
+            f"**{row.status}**" if index == 0 else "",
+        )
+        for index, quantity in enumerate(row.claim.quantities)
+    ]
+
+
+def _explained(row: Verdict) -> list[str]:
+    claim = row.claim
+    origin = {"published": "Published", "derived": "Derived", "ours": "Our own"}[claim.origin]
+    tolerances = [
+        f"{q.name} {number(q.tolerance)}{' points' if q.unit == '%' else ' ' + q.unit}"
+        for q in claim.quantities
+        if q.expected is not None and q.tolerance
+    ]
+    lines = [
+        claim.statement,
+        "",
+        f"- {origin}: {claim.source}.",
+        f"- How: {claim.how}",
+        f"- Tolerance: {', '.join(tolerances) + '. ' if tolerances else ''}{claim.why}",
+        f"- Status: **{row.status}**" + (f": {'; '.join(row.why)}." if row.why else "."),
+    ]
+    if claim.remark:
+        lines.append(f"- Remark: {claim.remark}")
+    if row.record:
+        made = row.record
+        engine = f", engine {made['code']['engine']}" if made["code"]["engine"] else ""
+        lines.append(
+            f"- Made with the {made['preset']} preset{engine}, in {made['seconds']:.0f} s on "
+            f"{made['machine']['cores']} cores ({made['machine']['cpu']}).  "
+            f"Numbers: [{claim.id}.json]({claim.id}.json)."
+        )
+        lines += _details(made["details"])
+        if made.get("figure"):
+            lines += ["", f"![{made['figure']['alt']}]({made['figure']['file']})"]
+    return lines
+
+
+def _details(details: dict[str, Any]) -> list[str]:
+    """Tables of what a claim found beyond its quantities."""
+    lines: list[str] = []
+    if "energy, pJ" in details:
+        lines += _energy(details)
+    if "populations" in details:
+        lines += _populations(details["populations"])
+    if "jobs" in details:
+        lines += _jobs(details["jobs"])
+    for seed, parted in enumerate(details.get("parted") or []):
+        if parted:
+            lines += ["", _parting(seed, parted)]
+    return lines
+
+
+def _energy(details: dict[str, Any]) -> list[str]:
+    kinds = list(details["energy, pJ"])
+    energy, operations = details["energy, pJ"], details["operations"]
+    total = sum(map(sum, energy.values()))
+    by_kind = [
+        (kind, f"{sum(operations[kind]):,.1f}", f"{sum(energy[kind]) / 1e3:,.2f}",
+         f"{100 * sum(energy[kind]) / total:.1f} %",
+         f"{sum(details['work, ns'][kind]) / 1e3:,.2f}")
+        for kind in kinds
+    ]  # fmt: skip
+    by_phase = [
+        (str(p), *(f"{energy[kind][p] / 1e3:,.2f}" for kind in kinds),
+         f"{sum(energy[kind][p] for kind in kinds) / 1e3:,.2f}")
+        for p in range(len(energy[kinds[0]]))
+    ]  # fmt: skip
+    return [
+        "",
+        f"Modelled for one sample (mean of {details['samples']:,}), by kind of operation:",
+        "",
+        *_rows(("kind", "operations", "energy, nJ", "share", "work, us"), by_kind),
+        "",
+        "Modelled energy in nJ, by phase:",
+        "",
+        *_rows(("p", *kinds, "all"), by_phase),
+        "",
+        f"The fewest cores that could hold the circuit: {details['fewest cores']}.  The model "
+        "leaves out:",
+        "",
+        *(f"- {what}" + (";" if i < len(details["left out"]) - 1 else ".")
+          for i, what in enumerate(details["left out"])),
+    ]  # fmt: skip
+
+
+def _populations(populations: dict[str, Any]) -> list[str]:
+    rows = [
+        (name, f"{row['neurons']:,}", f"{row['in the first epoch']:,.2f}",
+         f"{row['spikes per sample']:,.2f}", f"{row['spikes per sample'] / row['neurons']:.4f}",
+         ", ".join(f"{p}: {n:,.2f}" for p, n in enumerate(row["by phase"]) if n))
+        for name, row in populations.items()
+    ]  # fmt: skip
+    heads = ("population", "neurons", "spikes a sample, first epoch", "last epoch", "per neuron",
+             "by phase, last epoch")  # fmt: skip
+    return ["", "Spikes of a sample, first seed:", "", *_rows(heads, rows)]
+
+
+def _jobs(jobs: list[dict[str, Any]]) -> list[str]:
+    def mean(job: dict[str, Any], name: str) -> str:
+        return f"{100 * sum(job[name]) / len(job[name]):.2f}"
+
+    rows = [
+        ("-".join(map(str, job["sizes"])), str(job["job"]["shift"]), mean(job, "exact"),
+         mean(job, "spike"), mean(job, "membrane"),
+         f"{job['check']['largest input of closed h']:,}",
+         f"{job['check']['differing weights']:,}", f"{job['chip']['neurons']:,}",
+         f"{100 * job['chip']['share of synaptic memory']:.1f} %")
+        for job in jobs
+    ]  # fmt: skip
+    heads = ("network", "shift", "exact %", "spike %", "membrane %", "largest input of closed h",
+             "weights differing", "neurons", "synaptic memory, at least")  # fmt: skip
+    check = jobs[0]["check"]
+    return [
+        "",
+        "Last epoch, mean over seeds; the two columns after the accuracies compare the circuit "
+        f"(compiled engine) with the algebra on {check['samples']:,} further samples (the closing "
+        f"gate holds up to {check['limit']:,}):",
+        "",
+        *_rows(heads, rows),
+    ]
+
+
+def _parting(seed: int, parted: dict[str, Any]) -> str:
+    differ = " and ".join(f"{n:,} of {name}" for name, n in parted["differing"].items())
+    past = [
+        f"{parted[f'{name}_past_gate']} {name} fired past a closing gate (largest input "
+        f"{parted[f'largest_{name}']:,}, the gate holds up to {parted['limit']:,})"
+        for name in ("h", "o")
+        if parted[f"{name}_past_gate"]
+    ]
+    why = " and ".join(past) or (
+        "no closed neuron fired, but the negated copy of W2 is 2 beside in "
+        f"{parted['copies_apart']} synapses"
+    )
+    return (
+        f"Seed {seed}: equal for {parted['samples_before']:,} samples.  In the next one (epoch "
+        f"{parted['epoch']}) {why}; after it {differ} weights differ."
+    )

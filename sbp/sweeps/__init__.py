@@ -1,0 +1,154 @@
+"""Sweeps: independent trainings on many cores or machines, none of which is lost or done twice.
+
+A `Job` is one training by the algebra.  Jobs go to Dask workers: local processes, one per core,
+or an existing cluster.  Each result is a file of its own, written when the job ends, by the
+worker itself where it sees the folder and else by the driver.  So a lost worker costs the job it
+was at (Dask gives it to another), a killed driver costs the jobs under way, and a rerun does only
+what is missing or was made by other code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sbp import data
+from sbp.errors import SpecError
+from sbp.sweeps.cluster import run
+from sbp.sweeps.job import BEYOND, MODULES, Job, grid, run_job
+
+__all__ = [
+    "BEYOND", "MODULES", "Job", "grid", "main", "print_progress", "report", "run", "run_job",
+    "summary",
+]  # fmt: skip
+
+
+def summary(records: Iterable[dict[str, Any] | None]) -> list[dict[str, Any]]:
+    """Group the records by everything but the seed: mean and range of the last epoch.
+
+    Returns
+    -------
+    list of dict
+        "job" (without its seed), "seeds", "exact", "spike", "membrane" (fractions, one per seed),
+        "sizes", "chip", "check" (that of the seed with the largest input).
+    """
+    groups: dict[str, dict[str, Any]] = {}
+    for record in records:
+        if record is None:
+            continue
+        job = {key: value for key, value in record["job"].items() if key != "seed"}
+        key = json.dumps(job, sort_keys=True)
+        group = groups.setdefault(key, {
+            "job": job, "seeds": [], "sizes": record["sizes"], "chip": record["chip"],
+            "check": record["check"], "exact": [], "spike": [], "membrane": [],
+        })  # fmt: skip
+        group["seeds"].append(record["job"]["seed"])
+        for name in ("exact", "spike", "membrane"):
+            group[name].append(record["curves"][name][-1])
+        largest = "largest input of closed h"
+        if record["check"][largest] > group["check"][largest]:
+            group["check"] = record["check"]
+    return list(groups.values())
+
+
+def report(groups: Sequence[dict[str, Any]]) -> Table:
+    """The summary as a table for the terminal."""
+    view = Table(title="Sweep: last epoch, mean over seeds", title_justify="left")
+    for heading in (
+        "network", "crop", "shift", "threshold", "epochs", "seeds", "exact %", "spike %",
+        "membrane %", "closed h (limit 17,344)", "chip's memory",
+    ):  # fmt: skip
+        view.add_column(heading, justify="right", overflow="fold")
+    for group in groups:
+        job, check = group["job"], group["check"]
+        parted = check["differing weights"]
+        view.add_row(
+            "-".join(map(str, group["sizes"])),
+            *("-" if job[key] is None else str(job[key]) for key in ("crop", "shift", "threshold")),
+            str(job["epochs"]), str(len(group["seeds"])),
+            *(f"{100 * sum(group[name]) / len(group[name]):.2f}"
+              for name in ("exact", "spike", "membrane")),
+            f"{check['largest input of closed h']:,}" + (f" ({parted:,} differ)" if parted else ""),
+            f"{100 * group['chip']['share of synaptic memory']:.1f} %",
+        )  # fmt: skip
+    return view
+
+
+def main(
+    dataset: str = "mnist",
+    *,
+    hidden: Sequence[int] = (400,),
+    seeds: int = 1,
+    crops: Sequence[int | None] = (None,),
+    thresholds: Sequence[int | None] = (None,),
+    shifts: Sequence[int] = (0,),
+    epochs: int = 40,
+    samples: int | None = None,
+    out: str | os.PathLike[str] = "runs/sweep",
+    scheduler: str | None = None,
+    workers: int | None = None,
+    root: str | os.PathLike[str] | None = None,
+) -> int:
+    """Run every combination of the options as a job of its own, and print a table.
+
+    Parameters
+    ----------
+    dataset : str
+        Name of a data set, or a FILE.npz.
+    hidden, crops, thresholds, shifts : sequence of int
+        Values to combine.
+    seeds : int
+        Seeds 0 .. seeds - 1 of every combination.
+    epochs : int
+    samples : int, optional
+        Training samples; default all.
+    out, scheduler, workers, root
+        See `run`.
+
+    Returns
+    -------
+    int
+        0; or 1 if a job failed (run again to repeat only that).
+    """
+    if isinstance(seeds, bool) or not isinstance(seeds, int) or not 1 <= seeds <= 1000:
+        raise SpecError(f"seeds is {seeds!r}", allowed="a whole number, 1 to 1000")
+    jobs = grid(
+        dataset, hidden=hidden, seeds=range(seeds), crops=crops, thresholds=thresholds,
+        shifts=shifts, epochs=epochs, n_train=samples,
+    )  # fmt: skip
+    if not jobs:
+        raise SpecError("the sweep has no jobs", do="give a crop at least as large as the shift")
+    # A wrong name, option or size is told at once, not by every worker.
+    data.load(dataset, root=root, crop=jobs[0].crop, threshold=jobs[0].threshold).take(samples)
+    records = run(
+        jobs, out, scheduler=scheduler, workers=workers, root=root, progress=print_progress
+    )
+    console = Console()
+    console = console if console.is_terminal else Console(width=140)
+    console.print(report(summary(records)))
+    failed = sum(record is None for record in records)
+    if failed:
+        print(f"{failed} of {len(jobs)} jobs failed; the others are in {out}; run the same command "
+              "again to repeat what is missing", file=sys.stderr)  # fmt: skip
+    return 1 if failed else 0
+
+
+def print_progress(
+    done: int, total: int, job: Job, record: dict[str, Any] | None, problem: str
+) -> None:
+    """One line on standard error."""
+    if record is None:
+        text = f"failed: {problem}"
+    else:
+        curves = record["curves"]
+        text = (
+            f"spike {100 * curves['spike'][-1]:.2f} %, membrane "
+            f"{100 * curves['membrane'][-1]:.2f} %, {record['seconds']:.0f} s"
+        )
+    print(f"[{done}/{total}] {job.id}: {text}", file=sys.stderr)

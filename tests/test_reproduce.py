@@ -1,0 +1,531 @@
+"""Claims are measured, judged, and found out when anything about a result has changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sbp import algebra, baseline, data, provenance, reproduce, watch
+from sbp.circuits import learning_circuit
+from sbp.claims import CLAIMS, Quantity, select
+from sbp.engines import reference
+from sbp.errors import DataError, FileError, SpecError
+from sbp.program import lower
+from sbp.reproduce import status
+from sbp.reproduce.bench import Bench, Scale
+from sbp.reproduce.status import Known
+from sbp.training import Settings, initial_weights, one_hot, train
+
+QUICK = ["circuit-sizes", "steps-per-sample", "digits"]
+PACKAGE = provenance.PACKAGE
+
+Doctor = Callable[[Callable[[dict[str, Any]], object]], None]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of three quick claims."""
+    folder = tmp_path_factory.mktemp("results")
+    assert reproduce.main(QUICK, seeds=2, out=folder) == 0
+    return folder
+
+
+@pytest.fixture
+def results(made: Path, tmp_path: Path) -> Path:
+    """A copy of them to spoil."""
+    return Path(shutil.copytree(made, tmp_path / "results"))
+
+
+def read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text())
+
+
+def rewrite(path: Path, change: Callable[[dict[str, Any]], object], *, seal: bool) -> None:
+    """Change a result file, with (`seal`) or without a checksum that fits."""
+    record = read(path)
+    change(record)
+    if seal:
+        provenance.write_record(path, record)
+    else:
+        path.write_text(json.dumps(record))
+
+
+def judge(folder: Path, name: str, known: Known | None = None) -> status.Verdict:
+    (verdict,) = status.read_verdicts(folder, select([name]), known)
+    return verdict
+
+
+def test_a_result_says_what_made_it(made: Path) -> None:
+    record = read(made / "digits.json")
+    digits = data.load("digits")
+    assert record["data"]["digits"]["checksum"] == digits.checksum
+    (circuit,) = record["circuits"]
+    assert circuit["sizes"] == [64, 400, 10]
+    assert circuit["digest"] == lower(learning_circuit((64, 400, 10))).digest
+    assert record["seeds"] == [0, 1]
+    for seed, membrane in zip(record["seeds"], record["values"]["membrane"], strict=True):
+        trained = train(digits, Settings(engine="algebra", epochs=30, seed=seed))
+        assert record["weights"][str(seed)] == trained.digest
+        assert membrane == pytest.approx(100 * trained.epochs[-1]["membrane"], abs=1e-4)
+    assert record["versions"]["numpy"] == np.__version__
+    assert record["machine"]["cores"] == os.cpu_count()
+    assert record["seconds"] > 0
+    assert platform.node() not in (made / "digits.json").read_text()
+    for name in QUICK:
+        assert (made / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert judge(made, name).status in (status.AGREES, status.REPORTED)
+    assert reproduce.show_status(made, ids=QUICK) == 0
+
+
+def test_status_page_has_every_claim_explained(made: Path) -> None:
+    page = (made / "status.md").read_text()
+    for claim in CLAIMS:
+        assert f"## {claim.id}\n\n{claim.statement}\n" in page
+        assert f"[{claim.id}](#{claim.id})" in page
+    assert page.count("**not run**: no result yet") == len(CLAIMS) - len(QUICK)
+    assert (
+        "| [circuit-sizes](#circuit-sizes) | neurons, learning | 3,282 (derived) | 3,282 |" in page
+    )
+    assert "](circuit-sizes.png)" in page
+
+
+def test_rerun_reproduces_every_digest(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = read(results / "digits.json")
+    assert reproduce.main(["digits"], seeds=2, out=results, figures=False) == 0
+    after = read(results / "digits.json")
+    assert after["weights"] == before["weights"]
+    assert after["values"] == before["values"]
+    # An earlier file that claims other weights for the same making is told of.
+    rewrite(results / "digits.json", lambda r: r["weights"].update({"1": "0" * 64}), seal=True)
+    capsys.readouterr()
+    assert reproduce.main(["digits"], seeds=2, out=results, figures=False) == 1
+    assert "digits: not reproducible" in capsys.readouterr().err
+
+
+def test_doctored_value_is_found_by_the_checksum(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rewrite(results / "digits.json", lambda r: r["values"].update(spike=[99.9, 99.9]), seal=False)
+    verdict = judge(results, "digits")
+    assert (verdict.status, verdict.why) == (
+        status.STALE, ["the file was altered: its checksum does not fit"],
+    )  # fmt: skip
+    assert reproduce.show_status(results) == 1
+    assert "digits: stale: the file was altered" in capsys.readouterr().out
+
+
+def test_doctored_value_with_its_checksum_made_anew_still_disagrees(results: Path) -> None:
+    change = {"neurons, learning": [3281.0]}
+    rewrite(results / "circuit-sizes.json", lambda r: r["values"].update(change), seal=True)
+    verdict = judge(results, "circuit-sizes")
+    assert verdict.status == status.DIFFERS
+    assert verdict.why == ["neurons, learning: 3,281 against 3,282 +- 0"]
+    assert reproduce.show_status(results, ids=["circuit-sizes"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("digits", lambda r: r["circuits"][0].update(digest="0" * 64),
+         "the learning circuit has changed"),
+        ("digits", lambda r: r["data"]["digits"].update(checksum="0" * 64),
+         "the data set digits has changed"),
+        ("digits", lambda r: r["code"]["modules"].update({"algebra.py": "0" * 16}),
+         "sbp/algebra.py has changed"),
+        ("digits", lambda r: r["code"]["modules"].pop("training.py"),
+         "sbp/training.py has changed"),
+        ("steps-per-sample", lambda r: r.update(values=None), "not a result of this version"),
+        ("steps-per-sample", lambda r: r.update(id="digits"), "is no result of this claim"),
+    ],
+)  # fmt: skip
+def test_what_makes_a_result_stale(results: Path, name: str, change: Any, reason: str) -> None:
+    rewrite(results / f"{name}.json", change, seal=True)
+    verdict = judge(results, name)
+    assert verdict.status == status.STALE
+    assert reason in verdict.why[0]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"id": "digits"}', '"digits"'])
+def test_a_broken_result_file_is_stale_not_a_traceback(results: Path, text: str) -> None:
+    (results / "digits.json").write_text(text)
+    assert judge(results, "digits").status == status.STALE
+
+
+def test_commit_versions_and_machine_are_information_only(results: Path) -> None:
+    def elsewhere(record: dict[str, Any]) -> None:
+        record["commit"], record["seconds"] = "f" * 40, 1e6
+        record["machine"] = {"cpu": "another", "cores": 1, "system": "Other"}
+        record["versions"]["python"] = "3.99"
+
+    rewrite(results / "digits.json", elsewhere, seal=True)
+    assert judge(results, "digits").status == status.REPORTED
+
+
+def changed_package(folder: Path, module: str, old: str, new: str) -> Path:
+    """A copy of the package with one place of one module changed."""
+    copy = folder / "sbp"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "assets"))
+    text = (copy / module).read_text()
+    assert text.count(old) == 1
+    (copy / module).write_text(text.replace(old, new))
+    return copy
+
+
+def test_changed_kernel_is_stale_and_a_changed_comment_is_not(
+    results: Path, tmp_path: Path
+) -> None:
+    rewritten = changed_package(
+        tmp_path / "comment", "algebra.py", "256, 512  # 512 and 1024", "256, 512  # 512, or 1024"
+    )
+    assert judge(results, "digits", Known(package=rewritten)).status == status.REPORTED
+    changed = changed_package(
+        tmp_path / "kernel", "algebra.py", "HALF_THRESHOLD, HALF_ABOVE = 256, 512",
+        "HALF_THRESHOLD, HALF_ABOVE = 258, 512",
+    )  # fmt: skip
+    verdict = judge(results, "digits", Known(package=changed))
+    assert (verdict.status, verdict.why) == (status.STALE, ["sbp/algebra.py has changed"])
+    # What the algebra computes does not depend on another engine.
+    other = changed_package(
+        tmp_path / "engine", "engines/compiled.py", 'NAME = "compiled"', 'NAME = "other"'
+    )
+    assert judge(results, "digits", Known(package=other)).status == status.REPORTED
+
+
+def test_changed_kernel_is_caught_by_the_command_that_users_run(
+    results: Path, tmp_path: Path
+) -> None:
+    """A network whose sign is wrong: old results are stale, and a new run disagrees."""
+    changed = changed_package(
+        tmp_path, "algebra.py", "np.int8(e > 0) - np.int8(e < 0)", "np.int8(e < 0) - np.int8(e > 0)"
+    )
+    script = (
+        "import sys; from sbp import reproduce\n"
+        f"print('status', reproduce.show_status({str(results)!r}, ids=['digits']))\n"
+        "print('run', reproduce.main(['digits-circuit-equals-algebra'],\n"
+        f"      out={str(tmp_path / 'out')!r}, figures=False))\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(changed.parent), "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True,
+                          check=True, cwd=tmp_path)  # fmt: skip
+    assert "digits: stale: sbp/algebra.py has changed" in done.stdout
+    assert "status 1" in done.stdout
+    assert "digits-circuit-equals-algebra: differs: " in done.stdout
+    assert "run 1" in done.stdout
+
+
+def test_hash_ignores_comments_and_docstrings_only() -> None:
+    source = (
+        '"""Doc."""\nX = "#no"  # yes\n\n\ndef f():\n    """Doc\n\n    more."""\n    return 1\n'
+    )
+    assert provenance.statements(source) == 'X = "#no"\ndef f():\n    return 1\n'
+    assert provenance.statements("X = 1\n") != provenance.statements("X = 2\n")
+    assert provenance.statements("if a:\n    b\nc\n") != provenance.statements(
+        "if a:\n    b\n    c\n"
+    )
+
+
+def test_missing_data_is_said_and_never_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SBP_MIRRORS", "http://127.0.0.1:9")  # nobody answers there
+    root, out = tmp_path / "data", tmp_path / "out"
+    root.mkdir()
+    ids = ["circuit-sizes", "mnist-best-checkpoint", "fashion-mnist"]
+    assert reproduce.main(ids, out=out, root=root, figures=False) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for name in ids[1:]:
+        assert f"{name}: not run: data missing: " in text
+        assert not (out / f"{name}.json").exists()
+        assert "data missing: " in (out / "status.md").read_text()
+    assert f"put the idx files into {root}" in text
+    assert (out / "circuit-sizes.json").exists()
+
+
+def test_bad_data_ends_the_run(tmp_path: Path) -> None:
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for stem in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (raw / f"{stem}-ubyte").write_bytes(b"\0" * 100)
+    with pytest.raises(DataError, match="train-images-idx3-ubyte"):
+        reproduce.main(["mnist-best-checkpoint"], out=tmp_path / "out", root=tmp_path)
+
+
+def test_below_its_own_preset_a_claim_is_not_run_and_never_disagrees(made: Path) -> None:
+    record = read(made / "digits.json")
+    claim = replace(
+        select(["mnist-best-checkpoint"])[0],
+        quantities=(Quantity("spike", 96.3, 0.4, "%"),),
+    )
+    record["values"], record["seeds"] = {"spike": [11.0]}, [0]
+    for preset, word in (("smoke", status.NOT_RUN), ("paper", status.DIFFERS)):
+        record["preset"] = preset
+        record["checksum"] = provenance.checksum(record)
+        assert status.verdict(claim, record, Known()).status == word
+
+
+def test_a_disagreement_of_a_claim_that_ran_is_exit_code_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sbp.reproduce import registry
+
+    wrong = registry.Measurement({"learning": [13.0], "inference": [4.0]})
+    monkeypatch.setitem(registry.FUNCTIONS, "steps-per-sample", lambda claim, bench: wrong)
+    assert reproduce.main(["steps-per-sample"], out=tmp_path, figures=False) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"ids": ["table-9"]}, "no claim is called 'table-9'; allowed: circuit-sizes, "),
+        ({"preset": "full"}, "no preset is called 'full'; allowed: smoke, paper"),
+        ({"engine": "gpu"}, "no engine is called 'gpu'; allowed: algebra, "),
+        ({"seeds": 0}, "seeds is 0; allowed: a whole number, 1 to 1000"),
+        ({"seeds": True}, "seeds is True"),
+    ],
+)
+def test_bad_arguments(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        reproduce.main(**{"ids": QUICK, "out": tmp_path, **arguments})
+
+
+def test_unwritable_folder_is_told_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reproduce, "run_claim", lambda *_: pytest.fail("it ran"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match=r"cannot write .*file"):
+        reproduce.main(QUICK, out=tmp_path / "file" / "out")
+    with pytest.raises(FileError, match="is no folder"):
+        reproduce.show_status(tmp_path / "nowhere")
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12),
+    st.floats(-1e6, 1e6),
+    st.floats(0, 1e3),
+)
+def test_decision_is_the_distance_of_the_mean(
+    values: list[float], expected: float, tolerance: float
+) -> None:
+    claim = replace(CLAIMS[0], quantities=(Quantity("q", expected, tolerance),))
+    distance = abs(float(np.mean(values)) - expected)
+    if abs(distance - tolerance) > 1e-6:
+        word = status.AGREES if distance < tolerance else status.DIFFERS
+        assert status.decide(claim, {"q": values})[0] == word
+
+
+@pytest.mark.parametrize("values", [{}, {"q": []}, {"q": [float("nan")]}, {"q": [1, float("inf")]}])
+def test_no_value_never_agrees(values: dict[str, list[float]]) -> None:
+    claim = replace(CLAIMS[0], quantities=(Quantity("q", 1.0, 0.5), Quantity("other")))
+    assert status.decide(claim, values) == (status.DIFFERS, ["q: no value"])
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=12))
+def test_mean_and_deviation(values: list[float]) -> None:
+    mean, deviation = status.mean_and_deviation(values)
+    assert mean == pytest.approx(np.mean(values), abs=1e-6)
+    assert deviation == pytest.approx(np.std(values, ddof=1), abs=1e-6)
+
+
+def test_circuit_claims_run_on_a_small_scale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every claim about a watched training, on the digits in place of MNIST's files."""
+    digits = data.load("digits").take(400, 100)
+    monkeypatch.setattr(Bench, "_load", lambda self, name: digits)
+    ids = [c.id for c in CLAIMS if c.engine == "compiled"]
+    scale = Scale(epochs=1, watch_epochs=2)
+    assert reproduce.main(ids, "smoke", seeds=1, out=tmp_path, scale=scale) == 0
+    found = {name: read(tmp_path / f"{name}.json") for name in ids}
+    assert found["mnist-circuit-equals-algebra"]["values"]["differing weights"] == [0]
+    # All of them stand on one and the same training.
+    assert len({json.dumps(record["weights"]) for record in found.values()}) == 1
+    gates = found["spike-counts"]["details"]["populations"]
+    assert all(gates[f"g{k}"]["spikes per sample"] == 1 for k in range(12))
+    for name in ids:
+        assert (tmp_path / f"{name}.png").exists()
+
+
+def test_watched_training_is_the_training_of_sbp_train() -> None:
+    digits = data.load("digits").take(500, 100)
+    found = watch.watch(digits, hidden=100, epochs=3, seed=7)
+    trained = train(digits, Settings(engine="algebra", hidden=100, epochs=3, seed=7))
+    assert found.digest == trained.digest
+    assert found.parted is None
+    for row, epoch in zip(found.epochs, trained.epochs, strict=True):
+        for measure in ("exact", "spike", "membrane", "mse"):
+            assert row["circuit"][measure] == row["algebra"][measure] == epoch[measure]
+    assert (found.total.steps == 1500).all()
+    assert (found.counters.steps == 500).all()
+
+
+def test_largest_closed_input_is_the_largest_forward_sum() -> None:
+    """What h receives at p = 8 is W1 x with the weights from before the sample."""
+    digits = data.load("digits").take(60, 10)
+    found = watch.watch(digits, hidden=16, epochs=1, seed=2)
+    network = algebra.Network(initial_weights((64, 16, 10), 2))
+    targets = one_hot(digits.y_train, 10)
+    sums = []
+    for row in watch.epoch_order(2, 1, 60):
+        sums.append((network.weights["W1"].astype(int) @ digits.x_train[row]).max())
+        network.train(digits.x_train[row : row + 1], targets[row : row + 1])
+    assert found.epochs[0]["largest_h"] == max(sums)
+
+
+def first_parting(dataset: data.Dataset, start: dict[str, np.ndarray], seed: int) -> int:
+    """Samples before the weights part, on the reference engine, sample by sample."""
+    sizes = dataset.n_inputs, len(start["W1"]), dataset.n_classes
+    program, network = lower(learning_circuit(sizes)), algebra.Network(start)
+    state, targets = program.state(start), one_hot(dataset.y_train, dataset.n_classes)
+    for number, row in enumerate(watch.epoch_order(seed, 1, len(targets))):
+        one = slice(row, row + 1)
+        stimulus = {"input": dataset.x_train[one], "target": targets[one]}
+        run = reference.run(program, state, stimulus)
+        state = run.state
+        network.train(dataset.x_train[one], targets[one])
+        if any((run.weights[n] != network.weights[n]).any() for n in start):
+            return number
+    return pytest.fail("they never parted")
+
+
+def test_watch_finds_the_first_sample_past_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x = (rng.random((12, 100)) < np.linspace(0.3, 0.9, 12)[:, None]).astype(np.uint8)
+    y = rng.integers(0, 3, 12).astype(np.uint8)
+    dataset = data.Dataset("strong", x, y, x[:5], y[:5], None, 3, "random")
+    start = {"W1": np.full((6, 100), 254, np.int16), "W2": np.full((3, 6), 100, np.int16)}
+    monkeypatch.setattr(watch, "initial_weights", lambda sizes, seed: start)
+    found = watch.watch(dataset, hidden=6, epochs=1, seed=0)
+    number = first_parting(dataset, start, 0)
+    assert found.parted is not None
+    assert found.parted["samples_before"] == number > 0
+    pixels = x[watch.epoch_order(0, 1, 12)[number]].sum()
+    assert found.parted["largest_h"] == 254 * pixels > found.parted["limit"] == 17344
+    assert found.parted["h_past_gate"] == 6
+    assert found.epochs[0]["past_gate"] > 0
+    assert found.epochs[0]["differing"] > 0
+
+
+def test_watch_tells_a_copy_at_its_bound_from_a_gate() -> None:
+    """A narrow network starts with weights near the bounds, where the negated copy parts."""
+    digits = data.load("digits").take(500, 20)
+    found = watch.watch(digits, hidden=24, epochs=1, seed=8)
+    assert found.parted is not None
+    assert found.parted["samples_before"] == first_parting(
+        digits, initial_weights((64, 24, 10), 8), 8
+    )
+    assert found.parted["h_past_gate"] == found.parted["o_past_gate"] == 0
+    assert found.parted["largest_h"] < found.parted["limit"]
+    assert found.parted["copies_apart"] > 0
+
+
+def test_symmetry_counts_each_kind_of_copy_by_itself() -> None:
+    program = lower(learning_circuit((3, 2, 2)))
+    w1, w2 = np.zeros((2, 3), int), np.array([[-256, 254], [4, -256]])
+    state = program.state({"W1": w1, "W2": w2})
+    # Fresh copies: -(-256) is held as 254, twice.
+    assert watch.symmetry(program, state) == {
+        "W1": 0, "W2": 0, "negated": 2, "distance": 2, "bound": 0.75,
+    }  # fmt: skip
+    state.weights["x->h>"][0, 0] += 2
+    state.weights["o->hT"][1, 1] -= 2
+    state.weights["o-->hT"][0, 0] -= 4
+    found = watch.symmetry(program, state)
+    assert (found["W1"], found["W2"], found["negated"], found["distance"]) == (1, 1, 2, 6)
+
+
+def test_baseline_gradient_of_the_output_layer_is_the_slope_of_its_loss() -> None:
+    rng = np.random.default_rng(5)
+    x = rng.integers(0, 2, (8, 6)).astype(np.float32)
+    t = np.where(rng.random((8, 3)) < 0.5, -1, 1).astype(np.float32)
+    shadow = {"W1": rng.normal(size=(5, 6)), "W2": rng.normal(size=(3, 5))}
+    slope = baseline.gradients(x, t, shadow)["W2"]
+    for k, j in np.ndindex(3, 5):
+        loss = []
+        for step in (1e-6, -1e-6):
+            moved = {**shadow, "W2": shadow["W2"].copy()}
+            moved["W2"][k, j] += step
+            loss.append(baseline.loss(x, t, moved))
+        assert slope[k, j] == pytest.approx((loss[0] - loss[1]) / 2e-6, abs=1e-5)
+
+
+def test_baseline_hidden_gradient_is_straight_through_neuron_by_neuron() -> None:
+    rng = np.random.default_rng(6)
+    x = rng.integers(0, 2, (7, 6)).astype(np.float32)
+    t = np.where(rng.random((7, 3)) < 0.5, -1, 1).astype(np.float32)
+    shadow = {"W1": rng.normal(size=(5, 6)), "W2": rng.normal(size=(3, 5))}
+    expected = np.zeros((5, 6))
+    inside = 0
+    for sample in range(7):
+        a1 = shadow["W1"] @ x[sample]
+        h = a1 > 0.5
+        a2 = shadow["W2"] @ h
+        for k in range(3):
+            hinge = 0.5 - t[sample, k] * (a2[k] - 0.5)
+            for j in range(5):
+                if hinge > 0 and 0 < a1[j] <= 1:
+                    inside += 1
+                    expected[j] += -2 * t[sample, k] * hinge * shadow["W2"][k, j] * x[sample] / 7
+    assert inside > 5
+    assert baseline.gradients(x, t, shadow)["W1"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_baseline_adam_is_the_textbook_one() -> None:
+    rng = np.random.default_rng(1)
+    matrix = rng.normal(size=(2, 3)).astype(np.float32)
+    expected, mean, square = matrix.astype(float), np.zeros((2, 3)), np.zeros((2, 3))
+    adam = baseline.Adam(matrix)
+    for step in range(1, 6):
+        slope = rng.normal(size=(2, 3)).astype(np.float32)
+        mean = 0.9 * mean + 0.1 * slope
+        square = 0.999 * square + 0.001 * slope.astype(float) ** 2
+        expected -= 0.01 * (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+        adam.step(matrix, slope, 0.01)
+        assert matrix == pytest.approx(expected, abs=2e-6)
+
+
+def test_baseline_ends_on_the_chips_grid_and_beats_its_start() -> None:
+    shadow = {"W": np.array([[-0.26, 0.26, 0.0009, 0.0011, 0.1]], np.float32)}
+    # 0.0009 * 1024 = 0.92 -> 0;  0.0011 * 1024 = 1.13 -> 2;  0.1 * 1024 = 102.4 -> 102
+    assert baseline.to_grid(shadow)["W"].tolist() == [[-256, 254, 0, 2, 102]]
+    digits = data.load("digits")
+    found = baseline.train(digits, hidden=100, epochs=10, batch=10, seed=1)
+    for matrix in found.weights.values():
+        assert matrix.min() >= -256
+        assert matrix.max() <= 254
+        assert not (matrix % 2).any()
+    assert found.epochs[-1]["grid"].membrane > 0.8
+    assert found.epochs[-1]["grid"].mse < found.epochs[0]["grid"].mse
+
+
+def test_ctrl_c_stops_at_once_and_keeps_what_is_done(start: Any, tmp_path: Path) -> None:
+    process = start("reproduce", "circuit-sizes", "digits", "--seeds", 1000, "--out", tmp_path)
+    end = time.monotonic() + 60
+    for line in process.stderr:  # lines come as claims begin
+        if line.startswith("[2/2] digits"):
+            break
+        assert time.monotonic() < end
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in rest
+    assert "interrupted" in rest
+    assert judge(tmp_path, "circuit-sizes").status == status.AGREES
+    assert not (tmp_path / "digits.json").exists()
+    assert [path.name for path in tmp_path.glob(".*")] == []

@@ -1,0 +1,300 @@
+"""Sweeps: jobs are right, none is lost, none is done twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sbp import data, loihi, provenance, sweeps
+from sbp.errors import MissingDependency, SpecError
+from sbp.sweeps import Job, cluster, job
+from sbp.training import Settings, train
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = {"dataset": "digits", "hidden": 20, "epochs": 2, "n_train": 200, "n_test": 50}
+
+
+def stamps(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.json")}
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 60) -> Any:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := what():
+            return found
+        time.sleep(0.05)
+    return pytest.fail(f"waited {seconds} s in vain")
+
+
+def test_a_job_without_shifts_is_the_training_of_sbp_train() -> None:
+    digits = data.load("digits").take(400, 100)
+    record = sweeps.run_job(Job("digits", hidden=30, seed=4, epochs=3, n_train=400, n_test=100))
+    trained = train(digits, Settings(engine="algebra", hidden=30, seed=4, epochs=3))
+    assert record["weights"] == trained.digest
+    assert record["data"] == digits.checksum
+    assert record["curves"]["membrane"] == [row["membrane"] for row in trained.epochs]
+    assert record["check"]["differing weights"] == 0
+    assert record["check"]["samples"] == 400
+
+
+def test_shifts_move_the_window_and_zero_shift_is_the_crop() -> None:
+    whole = data.load("digits", crop=0).take(50)
+    pictures = whole.x_train.reshape(-1, 8, 8)
+    zero = np.zeros(50, int)
+    cropped = data.load("digits", crop=2).take(50)
+    assert np.array_equal(job.shifted(pictures, 2, zero, zero), cropped.x_train)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 3), st.integers(1, 3))
+def test_shifted_equals_a_loop_over_pictures(seed: int, crop: int, largest: int) -> None:
+    rng = np.random.default_rng(seed)
+    pictures = rng.integers(0, 2, (6, 9, 8), dtype=np.uint8)
+    rows, columns = rng.integers(-min(crop, largest), min(crop, largest) + 1, (2, 6))
+    expected = [
+        picture[crop + r : 9 - crop + r, crop + c : 8 - crop + c].ravel()
+        for picture, r, c in zip(pictures, rows, columns, strict=True)
+    ]
+    assert np.array_equal(job.shifted(pictures, crop, rows, columns), expected)
+
+
+def test_shifts_are_new_in_every_epoch_and_the_same_for_a_seed() -> None:
+    one = Job("digits", crop=1, shift=1, n_train=100, n_test=50)
+    _, inputs = job.images_of(one, None)
+    _, again = job.images_of(one, None)
+    assert np.array_equal(inputs(1), again(1))
+    assert not np.array_equal(inputs(1), inputs(2))
+    rows, columns = job.shifts_of(0, 1, 9000, 1)
+    for drawn in (rows, columns):
+        # Each of -1, 0, 1 about 3,000 times; 5 standard deviations are 224.
+        assert np.abs(np.bincount(drawn + 1, minlength=3) - 3000).max() < 224
+
+
+def test_the_test_set_is_never_shifted() -> None:
+    dataset, _ = job.images_of(Job("digits", crop=1, shift=1), None)
+    assert np.array_equal(dataset.x_test, data.load("digits", crop=1).x_test)
+
+
+def test_chip_limits_by_hand() -> None:
+    found = job.chip_limits((576, 2000, 10))
+    assert found["neurons"] == 2 * 576 + 6 * 2000 + 7 * 10 + 12
+    assert found["share of neurons"] == found["neurons"] / 131_072
+    # 3 copies of W1, 3 + 2 of W2, a byte each, of 16 MiB.
+    weights = 3 * 576 * 2000 + 5 * 2000 * 10
+    assert found["share of synaptic memory"] == weights / 2**24
+    assert found["fewest cores"] == -(-weights * 8 // loihi.SYNAPTIC_BITS_PER_CORE) == 28
+
+
+def test_grid_combines_everything_that_is_possible() -> None:
+    jobs = sweeps.grid("mnist", hidden=(10, 20), seeds=range(3), crops=(None, 0, 2), shifts=(0, 1))
+    assert len(jobs) == len(set(jobs)) == 2 * 3 * (3 + 1)
+    assert len({one.id for one in jobs}) == len(jobs)
+    assert {(one.crop, one.shift) for one in jobs} == {(None, 0), (0, 0), (2, 0), (2, 1)}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"hidden": 0}, "hidden is 0; allowed: a whole number, 1 to 65536"),
+        ({"epochs": -1}, "epochs is -1"),
+        ({"seed": True}, "seed is True"),
+        ({"shift": 2, "crop": 1}, "shift is 2 with crop 1; allowed: 0 to the crop"),
+        ({"shift": 1}, "shift is 1 with crop None"),
+    ],
+)
+def test_bad_jobs(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        Job(**fields)
+
+
+def test_bad_options_are_told_before_any_worker_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_client", lambda *_: pytest.fail("a cluster was started"))
+    for options, message in [
+        ({"dataset": "mnits"}, "unknown data set 'mnits'"),
+        ({"hidden": (0,)}, "hidden is 0"),
+        ({"seeds": 0}, "seeds is 0"),
+        ({"crops": (9,)}, "crop is 9"),
+        ({"samples": 10**6}, "1000000 train samples"),
+        ({"crops": (1,), "shifts": (2,)}, "the sweep has no jobs"),
+        ({"workers": 0}, "workers is 0"),
+    ]:
+        with pytest.raises((SpecError, data.DataError), match=message):
+            sweeps.main(**{"dataset": "digits", "out": tmp_path, **options})
+
+
+def test_only_whole_results_of_the_present_code_count(tmp_path: Path) -> None:
+    one = Job(**TINY)
+    path = tmp_path / f"{one.id}.json"
+    record = sweeps.run_job(one)
+    present = job.code()
+
+    def finished() -> bool:
+        return cluster.finished(one, tmp_path, present) is not None
+
+    assert not finished()
+    provenance.write_record(path, record)
+    assert finished()
+    whole = path.read_text()
+    for spoiled in (whole[:-20], whole.replace('"seed": 0', '"seed": 1'), "", "[]"):
+        path.write_text(spoiled)
+        assert not finished()
+    other = {**record, "code": {**present, "algebra.py": "0" * 16}}
+    provenance.write_record(path, other)
+    assert not finished()
+
+
+def test_without_dask_only_what_is_missing_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    one = Job(**TINY)
+    with pytest.raises(MissingDependency, match=r"pip install 'spiking-backprop\[distributed\]'"):
+        sweeps.run([one], tmp_path)
+    provenance.write_record(tmp_path / f"{one.id}.json", sweeps.run_job(one))
+    (record,) = sweeps.run([one], tmp_path)
+    assert record is not None
+    assert record["job"]["hidden"] == 20
+    assert not (tmp_path / ".sweep").exists()
+
+
+def test_no_scheduler_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "CONNECT", "1s")
+    with pytest.raises(SpecError, match=r"answers at 'tcp://127\.0\.0\.1:9'"):
+        sweeps.run([Job(**TINY)], tmp_path, scheduler="tcp://127.0.0.1:9")
+    with pytest.raises(SpecError, match="no Dask scheduler answers at 'nonsense'"):
+        sweeps.run([Job(**TINY)], tmp_path, scheduler="nonsense")
+
+
+@pytest.fixture(scope="module")
+def dask() -> Iterator[Any]:
+    """A real scheduler with two real worker processes."""
+    import distributed
+
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1",
+        dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=50,
+    ) as found:  # fmt: skip
+        yield found
+
+
+def test_a_job_that_fails_is_named_and_the_others_are_kept(
+    dask: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = Job(**TINY)
+    # Refused on the worker: the threshold is checked when the data are loaded.
+    bad = Job(**TINY, threshold=99)
+    records = sweeps.run(
+        [bad, good], tmp_path, scheduler=dask.scheduler_address, progress=sweeps.print_progress
+    )
+    assert records[0] is None
+    assert records[1] is not None
+    assert list(stamps(tmp_path)) == [f"{good.id}.json"]
+    assert (
+        f"{bad.id}: failed: threshold is 99; allowed: integers 1 to 16" in capsys.readouterr().err
+    )
+
+
+def test_a_folder_that_workers_do_not_see_is_written_by_the_driver(
+    dask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The token on disk is not the one the workers are told: to them it is another folder.
+    real = cluster.write_atomic
+
+    def other_token(path: Path, write: Callable[[Any], object]) -> Path:
+        if Path(path).name == ".sweep":
+            return real(path, lambda stream: stream.write(b"another driver"))
+        return real(path, write)
+
+    monkeypatch.setattr(cluster, "write_atomic", other_token)
+    one = Job(**TINY, seed=5)
+    sweeps.run([one], tmp_path, scheduler=dask.scheduler_address)
+    assert cluster.finished(one, tmp_path, job.code()) is not None
+
+
+def test_a_worker_killed_in_mid_job_loses_nothing(dask: Any, tmp_path: Path) -> None:
+    jobs = [Job("digits", hidden=400, epochs=400, seed=seed) for seed in range(3)]
+    results: list[Any] = []
+    sweep = threading.Thread(
+        target=lambda: results.extend(sweeps.run(jobs, tmp_path, scheduler=dask.scheduler_address))
+    )
+    sweep.start()
+    workers = dask.scheduler.workers
+    busy = wait_for(lambda: [w for w in list(workers.values()) if w.processing])
+    time.sleep(0.5)  # well inside a job of seconds
+    victim = busy[0]
+    under_way = [str(task.key) for task in victim.processing]
+    assert under_way
+    pid = dask.workers[victim.name].pid
+    os.kill(pid, signal.SIGKILL)
+    sweep.join(120)
+    assert not sweep.is_alive()
+    assert not Path(f"/proc/{pid}").exists() or sys.platform != "linux"
+    assert [record["job"]["seed"] for record in results] == [0, 1, 2]
+    lost = next(one for one in jobs if under_way[0].startswith(one.id))
+    digits = data.load("digits")
+    trained = train(digits, Settings(engine="algebra", epochs=400, seed=lost.seed))
+    saved = json.loads((tmp_path / f"{lost.id}.json").read_text())
+    assert saved["weights"] == trained.digest
+    assert len(stamps(tmp_path)) == 3
+
+
+def test_a_killed_driver_loses_no_finished_job_and_a_rerun_does_the_rest(
+    dask: Any, tmp_path: Path
+) -> None:
+    script = (
+        "from sbp import sweeps\n"
+        "if __name__ == '__main__':\n"
+        f"    raise SystemExit(sweeps.main('digits', hidden=(40,), seeds=5, epochs=300,\n"
+        f"        out={str(tmp_path)!r}, scheduler={dask.scheduler_address!r}))\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    driver = subprocess.Popen([sys.executable, "-c", script], env=env, stderr=subprocess.PIPE)
+    try:
+        wait_for(lambda: stamps(tmp_path))
+    finally:
+        driver.kill()
+        driver.communicate()
+    assert driver.returncode == -signal.SIGKILL
+    wait_for(lambda: not any(w.processing for w in list(dask.scheduler.workers.values())))
+    left = stamps(tmp_path)
+    assert left
+    done: list[str] = []
+    jobs = sweeps.grid("digits", hidden=(40,), seeds=range(5), epochs=300)
+    records = sweeps.run(
+        jobs, tmp_path, scheduler=dask.scheduler_address,
+        progress=lambda n, total, one, record, problem: done.append(f"{one.id}.json"),
+    )  # fmt: skip
+    assert [record["job"]["seed"] for record in records if record] == [0, 1, 2, 3, 4]
+    assert set(done) == {f"{one.id}.json" for one in jobs} - left.keys()
+    after = stamps(tmp_path)
+    assert all(after[name] == stamp for name, stamp in left.items())
+
+
+@pytest.mark.slow
+def test_the_command_starts_its_own_workers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options: dict[str, Any] = {"hidden": (12,), "seeds": 2, "epochs": 1, "samples": 100}
+    assert sweeps.main("digits", out=tmp_path, workers=1, **options) == 0
+    first = capsys.readouterr()
+    assert "[2/2]" in first.err
+    assert "64-12-10" in first.out
+    assert sweeps.main("digits", out=tmp_path, workers=1, **options) == 0
+    second = capsys.readouterr()
+    assert second.err == ""
+    assert second.out == first.out
