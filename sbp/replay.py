@@ -15,12 +15,12 @@ import numpy as np
 
 from sbp.errors import SpecError
 from sbp.loihi import clip_weight, decay, wrap
-from sbp.program import NO_MATRIX, ONE_TO_ONE, Program, State
+from sbp.program import NO_MATRIX, ONE_TO_ONE, Program, ProjectionCode, State
 from sbp.run import Counters, strict_error
 
 
 def source_trains(
-    program: Program, stimulus: Mapping[str, np.ndarray], first: int, steps: int
+    program: Program, stimulus: Mapping[str, np.ndarray], first: int, steps: int, start: int = 0
 ) -> dict[str, np.ndarray]:
     """What the sources emit in a run: bool, (steps, size), for every source but the kick.
 
@@ -30,9 +30,11 @@ def source_trains(
         As `Program.check_stimulus` returns it.
     first : int
         Step of the network at which the run begins.
+    steps, start : int
+        How many steps are wanted, and from which of this run.
     """
     trains = {}
-    now = first + np.arange(steps)
+    now = first + start + np.arange(steps)
     sample = now // program.period - first // program.period
     for source in program.sources:
         if source.phase < 0:
@@ -199,13 +201,14 @@ def replay(
     dead_steps = dead_steps - 1
     du, dv = per_neuron("du"), per_neuron("dv")
     given = np.concatenate([trains[p.name] for p in pops], axis=1)
+    silent = np.zeros((steps, 0), bool)  # the kick, which was before the first step
     indices = [
-        [np.flatnonzero(row) for row in trains[sender.name]] if sender.name in trains else None
+        [np.flatnonzero(row) for row in trains.get(sender.name, silent)]
         for sender in program.senders
     ]
-    outgoing: list[list[int]] = [[] for _ in program.senders]
-    for i, projection in enumerate(program.projections):
-        outgoing[projection.source].append(i)
+    outgoing: list[list[ProjectionCode]] = [[] for _ in program.senders]
+    for projection in program.projections:
+        outgoing[projection.source].append(projection)
 
     found = Replay(state, np.zeros((program.period, n_pops), np.int64), 0, None,
                    np.zeros(program.n_neurons, bool))  # fmt: skip
@@ -236,12 +239,12 @@ def replay(
         v[spikes] = 0
         dead = np.where(spikes, dead_steps, np.maximum(dead - 1, 0))
         pending[slot], arriving[slot] = 0, False
-        for sender, trains_of in enumerate(indices):
-            if trains_of is not None and trains_of[step].size:
-                for i in outgoing[sender]:
-                    _deliver(program, state, i, trains_of[step], now)
+        for spiked, projections in zip(indices, outgoing, strict=True):
+            if spiked[step].size:
+                for projection in projections:
+                    _deliver(program, state, projection, spiked[step], now)
         dw = program.dw_reward if program.reward[p] else program.dw_otherwise
-        for i, projection in enumerate(program.projections):
+        for projection in program.projections:
             if projection.plastic:
                 pre, post = indices[projection.source][step], indices[projection.target][step]
                 if pre.size and post.size:
@@ -255,20 +258,23 @@ def replay(
     return found
 
 
-def _deliver(program: Program, state: State, i: int, senders: np.ndarray, now: int) -> None:
-    projection = program.projections[i]
-    start = program.populations[projection.target].start
-    size = program.populations[projection.target].size
+def _deliver(
+    program: Program, state: State, projection: ProjectionCode, senders: np.ndarray, now: int
+) -> None:
+    target = program.populations[projection.target]
     slot = (now + 1 + projection.delay) % program.n_slots
+    pending = state.pending[slot, target.neurons]
+    arriving = state.arriving[slot, target.neurons]
     if projection.connect == ONE_TO_ONE:
-        reached, sums = start + senders, np.int64(projection.mantissa)
-    elif projection.matrix == NO_MATRIX:
-        reached, sums = slice(start, start + size), np.int64(senders.size * projection.mantissa)
+        pending[senders] += projection.mantissa << projection.shift
+        arriving[senders] = True
+        return
+    if projection.matrix == NO_MATRIX:
+        pending += senders.size * projection.mantissa << projection.shift
     else:
         matrix = state.weights[projection.name]
-        reached, sums = slice(start, start + size), matrix[:, senders].sum(axis=1, dtype=np.int64)
-    state.pending[slot, reached] += sums << projection.shift
-    state.arriving[slot, reached] = True
+        pending += matrix[:, senders].sum(axis=1, dtype=np.int64) << projection.shift
+    arriving[:] = True
 
 
 def _neuron(program: Program, number: int) -> tuple[str, int]:

@@ -1,3 +1,4 @@
+# ruff: noqa: E402 - Lava may be imported only after require()
 """On Lava the circuits are the same machine: every spike, register, weight and counter.
 
 The layout ``network`` is the evidence: stock Lava processes only.  For each place where Lava is
@@ -10,15 +11,15 @@ import sys
 import warnings
 from pathlib import Path
 
-import hypothesis
 import numpy as np
 import pytest
 
 if sys.version_info[:2] != (3, 10):  # the one mechanism; on 3.10 a missing Lava is a failure
     pytest.skip("Lava's last release runs on Python 3.10 only", allow_module_level=True)
 
-from cases import CASES, learning, single_layer
-from hypothesis import HealthCheck, given, settings
+from cases import CASES, learning
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import Phase as HypothesisPhase
 from hypothesis import strategies as st
 from strategies import circuits, random_stimulus, random_weights
 
@@ -43,6 +44,7 @@ from sbp.spec import (
 require()
 
 from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
+from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.dense.process import Dense, LearningDense
 from lava.proc.io import sink, source
@@ -50,7 +52,7 @@ from lava.proc.lif.process import LIF
 from lava.utils.weightutils import SignMode
 
 from sbp.engines.lava import graph, hardware, network
-from sbp.engines.lava.host import Host, LavaError, building
+from sbp.engines.lava.host import Host, building
 from sbp.engines.lava.memory import shared_zeros
 from sbp.engines.lava.processes.fused import FusedCircuit
 from sbp.engines.lava.processes.plastic import ExactLearningDense
@@ -172,6 +174,10 @@ def test_recording_a_window_of_some_phases(layout):
     expected = compiled.run(case.program, case.state, case.stimulus, record=window)
     found = lava.run(case.program, case.state, case.stimulus, record=window, layout=layout)
     assert found.spikes.keys() == {"s2", "input"}
+    with lava.Session(case.program, case.state, layout=layout) as session:
+        with pytest.raises(SpecError, match="no population is called 'sx'"):
+            session.run(case.stimulus, record=Record(spikes="sx"))
+        assert session.run(case.stimulus).n_steps == expected.n_steps  # it still runs
     assert np.array_equal(found.recorded, expected.recorded)
     assert_same(expected, found)
 
@@ -226,17 +232,18 @@ def test_a_closed_session_says_so_and_keeps_its_state():
         run = session.run(case.stimulus)
     assert session.state.same_as(run.state)
     session.close()
-    with pytest.raises(LavaError, match="has ended; open a new session"):
+    with pytest.raises(lava.LavaError, match="has ended; open a new session"):
         session.run(case.stimulus)
 
 
 def within_lava(circuit):
-    """`circuit` changed where Lava cannot hold it exactly (see `graph.check`)."""
+    """`circuit` changed so that Lava can hold it exactly (see `graph.check`), and made livelier."""
     neurons = [
         dataclasses.replace(
             population.neuron,
+            bias=population.neuron.bias % 4096,
             du=max(population.neuron.du, 1),
-            dv=4096 if population.neuron.refractory > 1 else population.neuron.dv,
+            refractory=1,
         )
         for population in circuit.populations
     ]
@@ -266,14 +273,13 @@ def within_lava(circuit):
 
 def test_circuits_nobody_thought_of():
     """On a random circuit Lava equals the reference, or says that it departed."""
-    seen = {"equal": 0, "departed": 0, "spikes": 0}
+    seen = {"equal": 0, "departed": 0}
 
     @settings(
         max_examples=EXAMPLES,
-        phases=[hypothesis.Phase.generate],
+        phases=[HypothesisPhase.generate],
         deadline=None,
         database=None,
-        derandomize=True,
         suppress_health_check=list(HealthCheck),
     )
     @given(circuits(), st.integers(0, 2**32 - 1))
@@ -284,19 +290,18 @@ def test_circuits_nobody_thought_of():
         state = program.state(random_weights(circuit, rng))
         stimulus = random_stimulus(program, 4, rng)
         expected = reference.run(program, state, stimulus, record=ALL_SPIKES)
+        assume(expected.counters.spikes.sum() > 5)
         found = lava.run(program, state, stimulus, record=ALL_SPIKES)
         if any(found.departures.values()):
             seen["departed"] += 1
             return
         assert_same(expected, found)
         seen["equal"] += 1
-        seen["spikes"] += int(expected.counters.spikes.sum())
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # wraps and departures, as expected
         check()
-    assert seen["equal"] >= EXAMPLES // 3, seen
-    assert seen["spikes"] > 100, seen
+    assert seen["equal"] >= EXAMPLES // 2, seen
 
 
 # --- embedding in a Lava application ------------------------------------------------------------
@@ -331,6 +336,23 @@ def test_fused_circuit_in_a_larger_application():
     assert np.array_equal(received.T, expected.spikes["o"])
     assert circuit.read_state().same_as(expected.state)
     assert circuit.read_counters() == expected.counters
+
+
+def test_fused_circuit_on_lavas_own_runtime():
+    case = short_chain(4)
+    steps = 4 * case.program.period
+    with building():
+        circuit = FusedCircuit(case.program, case.state)
+        rows = np.repeat(case.stimulus["input"], case.program.period, axis=0)
+        rows[1 :: case.program.period] = 0  # its phase is 0
+        emitter = source.RingBuffer(data=rows.T.astype(np.int32))
+        emitter.s_out.connect(circuit.input)
+        try:
+            circuit.run(RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+        finally:
+            circuit.stop()
+    expected = compiled.run(case.program, case.state, case.stimulus)
+    assert circuit.read_state().same_as(expected.state)
 
 
 def test_reward_of_the_application_decides_what_is_learned():
@@ -486,8 +508,11 @@ def test_lif_has_no_refractory_time():
         found = lava.run(program, program.state(), stimulus, record=ALL_SPIKES)
     assert found.spikes["a"][:, 0].tolist() == [0, 1, 1, 1, 1, 1, 1, 1]
     assert found.departures["spikes"] == 6
-    with pytest.raises(ChipError, match="departed"):
-        lava.run(program, program.state(), stimulus, strict=True)
+    with lava.Session(program, program.state()) as session:
+        with pytest.raises(ChipError, match="departed"):
+            session.run(stimulus, strict=True)
+        with pytest.raises(lava.LavaError, match="has ended; open a new session"):
+            session.run(stimulus)
     fused = lava.run(program, program.state(), stimulus, record=ALL_SPIKES, layout="fused")
     assert_same(expected, fused)
 

@@ -62,17 +62,18 @@ def test_conformance_cases(case):
     assert_implied(run, case.state)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.integers(0, 2**32 - 1))
-def test_one_changed_spike_is_found_where_it_is(seed):
-    rng = np.random.default_rng(seed)
+def test_one_changed_spike_is_found_where_it_is():
     case = learning(n_h=6, samples=2)
     run = reference.run(case.program, case.state, case.stimulus, record=ALL_SPIKES)
-    population = case.program.populations[rng.integers(len(case.program.populations))]
-    step, neuron = int(rng.integers(run.n_steps)), int(rng.integers(population.size))
-    run.spikes[population.name][step, neuron] ^= True
-    found = replay(case.program, case.state, run.spikes)
-    assert found.first == (step, population.name, neuron)
+    rng = np.random.default_rng(1)
+    for _ in range(30):
+        population = case.program.populations[rng.integers(len(case.program.populations))]
+        step, neuron = int(rng.integers(run.n_steps)), int(rng.integers(population.size))
+        train = run.spikes[population.name]
+        train[step, neuron] ^= True
+        found = replay(case.program, case.state, run.spikes)
+        assert found.first == (step, population.name, neuron)
+        train[step, neuron] ^= True
 
 
 def test_without_a_state_the_network_starts_at_rest_with_the_kick():

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from sbp.engines.lava.install import require
-from sbp.engines.lava.result import LavaRun
-from sbp.errors import MissingDependency, SpecError
+from sbp.engines.lava.result import LavaError, LavaRun
+from sbp.errors import SpecError
 from sbp.program import Program, State
 from sbp.run import NOTHING, Record, warn_once
 
@@ -127,6 +127,11 @@ class Session:
         """The network after the last call, a copy; it stays readable after `close`."""
         return self._backend.state.copy()
 
+    @property
+    def n_processes(self) -> int:
+        """Operating-system processes that run for this session."""
+        return self._backend.n_processes
+
     def close(self) -> None:
         """End all processes; safe to call more than once."""
         if self._backend is not None:
@@ -144,7 +149,13 @@ class Session:
         arrays = self.program.check_stimulus(stimulus or {})
         if steps is None:
             steps = self.program.steps_of(arrays, self._backend.state.step)
-        result = self._backend.run(arrays, steps, record, strict)
+        try:
+            result = self._backend.run(arrays, steps, record, strict)
+        except SpecError:
+            raise  # found before the first step
+        except BaseException:
+            self.close()  # somewhere between two steps: there is nothing to go on from
+            raise
         warn_once(result)
         return result
 
@@ -195,4 +206,4 @@ def run(
         return session.run(stimulus, steps, record=record, strict=strict)
 
 
-__all__ = ["LAYOUTS", "NAME", "LavaRun", "MissingDependency", "Session", "run"]
+__all__ = ["LAYOUTS", "LEARNING", "NAME", "TARGETS", "LavaError", "LavaRun", "Session", "run"]

@@ -35,6 +35,11 @@ class Fused:
         self._lazy = self._circuit.machine._code.lazy.copy()
         self._done = 0
 
+    @property
+    def n_processes(self) -> int:
+        """Operating-system processes, Lava's runtime service included."""
+        return self._host.n_processes
+
     def close(self) -> None:
         """End all processes."""
         self._host.close()
@@ -66,15 +71,15 @@ class Fused:
             for what in names
         }  # fmt: skip
         arrays = {"spikes": tape.spikes, "u": tape.u, "v": tape.v}
-        sources = source_trains(program, stimulus, first, steps)
         done = 0
         while done < steps:
             count = min(LENGTH, steps - done)
             rows = (self._done + np.arange(count)) % LENGTH
+            sources = source_trains(program, stimulus, first, count, done)
             for lines in circuit.lines:
                 start = lines.start - program.n_neurons
                 columns = slice(start, start + lines.size)
-                circuit.stimulus[rows, columns] = sources[lines.name][done : done + count]
+                circuit.stimulus[rows, columns] = sources[lines.name]
             here = np.flatnonzero((keep >= done) & (keep < done + count))
             tape.rows[:] = -1
             tape.rows[rows[keep[here] - done]] = np.arange(len(here))

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
 from lava.magma.core.process.process import AbstractProcess
-from lava.proc.dense.process import Dense, DelayDense, LearningDense
+from lava.proc.dense.process import DelayDense, Dense, LearningDense
 from lava.proc.io import sink, source
 from lava.proc.lif.process import LIF
 from lava.utils.weightutils import SignMode
@@ -133,9 +133,9 @@ def check(program: Program) -> None:
 
 def _apart(program: Program) -> str | None:
     """A sender that is not connected with the first population, in whatever direction."""
-    reached, before = {0}, set()
-    while reached != before:
-        before = set(reached)
+    reached, before = {0}, 0
+    while len(reached) > before:
+        before = len(reached)
         for projection in program.projections:
             if {projection.source, projection.target} & reached:
                 reached |= {projection.source, projection.target}
@@ -144,15 +144,16 @@ def _apart(program: Program) -> str | None:
 
 
 def _neuron(population: PopulationCode, state: State) -> LIF:
-    mantissa, exponent = loihi.bias_mantissa_exponent(population.bias)
+    bias = loihi.bias_mantissa_exponent(population.bias)
+    assert bias is not None, "Neuron validates its bias"
     return LIF(
         shape=(population.size,),
         u=state.u[population.neurons],
         v=state.v[population.neurons],
         du=population.du - 1,  # LIF adds 1 to this register, and to dv nothing
         dv=population.dv,
-        bias_mant=mantissa,
-        bias_exp=exponent,
+        bias_mant=bias[0],
+        bias_exp=bias[1],
         vth=population.threshold // loihi.SCALE,
         name=population.name,
     )
@@ -305,15 +306,14 @@ def _put_on_their_way(program: Program, graph: Graph, state: State) -> None:
              for k in range(program.n_slots)], axis=1,
         )  # fmt: skip
         if not coming.any():
-            continue
-        into = [p for p in program.projections if p.target == number]
-        longest = max(into, key=lambda p: p.delay, default=None)
-        columns = 0 if longest is None else longest.delay + 1
-        if coming[:, columns:].any() or (coming % loihi.SCALE).any():
+            continue  # always so where no projection leads
+        into = [projection for projection in program.projections if projection.target == number]
+        longest = max(into, key=lambda projection: projection.delay)
+        if coming[:, longest.delay + 1 :].any() or (coming % loihi.SCALE).any():
             raise SpecError(
                 f"state: what is on its way to {population.name} does not fit its projections",
                 allowed="whole weight units, arriving within the longest delay",
             )
-        units = (coming[:, :columns] // loihi.SCALE).astype(np.int32)
+        units = (coming[:, : longest.delay + 1] // loihi.SCALE).astype(np.int32)
         buffer = graph.synapses[longest.name].a_buff
         buffer.init = units if longest.delay else units[:, 0]

@@ -100,6 +100,8 @@ class Board:
         graph.check(program)
         self.program, self.state, self._config = program, state.copy(), config
 
+    n_processes = 0  # between runs
+
     def close(self) -> None:
         """Nothing is kept running."""
 

@@ -46,6 +46,7 @@ from lava.magma.runtime.runtime import Runtime
 
 from sbp.engines.lava.install import forking
 from sbp.engines.lava.memory import Segments
+from sbp.engines.lava.result import LavaError
 from sbp.errors import SbpError
 
 POLL = 0.05  #: seconds between looks at whether all processes are alive
@@ -54,11 +55,7 @@ DESCRIPTORS_PER_PROCESS = 6  #: a pipe, a queue and a sentinel for each, held by
 SPARE_DESCRIPTORS = 128  #: what the rest of the program may have open
 
 
-class LavaError(SbpError, RuntimeError):
-    """A Lava process failed or ended; the message carries its traceback."""
-
-
-def _in_child(lifeline: tuple[int, int], target: Callable[..., None]) -> Callable[..., None]:
+def _in_child(lifeline: tuple[int, ...], target: Callable[..., None]) -> Callable[..., None]:
     """`target`, wrapped for a forked process: deaf to Ctrl-C, and ending with its host."""
 
     def watch() -> None:
@@ -81,7 +78,7 @@ class _Processes(MultiProcessing):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lifeline = os.pipe()
+        self._lifeline: tuple[int, ...] = os.pipe()
         self._ends = selectors.DefaultSelector()
 
     def start(self) -> None:
@@ -99,14 +96,14 @@ class _Processes(MultiProcessing):
         return actor
 
     def stop(self) -> None:
-        """End every process and wait until it is gone."""
+        """End every process and wait until it is gone; safe to call more than once."""
         for actor in self._actors:
-            actor.kill()
-        for actor in self._actors:
-            actor.join()
-        self._actors.clear()
+            actor.kill()  # before any wait: an interrupted stop leaves nothing running
+        while self._actors:
+            self._actors.pop().join()
         self._ends.close()
-        for end in self._lifeline:
+        ends, self._lifeline = self._lifeline, ()
+        for end in ends:
             os.close(end)
 
     def failure(self) -> str | None:
@@ -139,9 +136,9 @@ class _Runtime(Runtime):
         self._build_processes()
         self._build_runtime_services()
         self._start_ports()
-        for queue in self.exception_q:
+        queues, self.exception_q = self.exception_q, []  # type: ignore[has-type, var-annotated]
+        for queue in queues:
             self._started(queue)
-        self.exception_q = []
         self._is_initialized = self._is_started = True
 
     def _started(self, queue: Any) -> None:
@@ -184,8 +181,7 @@ class _Runtime(Runtime):
         """End everything; safe to call at any time and more than once."""
         self._is_running = self._is_started = False
         if self._messaging_infrastructure is not None:
-            infrastructure, self._messaging_infrastructure = self._messaging_infrastructure, None
-            infrastructure.stop()
+            self._messaging_infrastructure.stop()
 
 
 @contextmanager

@@ -55,6 +55,11 @@ class Network:
         self._done = 0
         self._warned = False
 
+    @property
+    def n_processes(self) -> int:
+        """Operating-system processes, Lava's runtime service included."""
+        return self._host.n_processes
+
     def close(self) -> None:
         """End all processes."""
         self._host.close()
@@ -76,7 +81,6 @@ class Network:
             for what, chosen in names.items()
         }  # fmt: skip
         registers = bool(names["u"] or names["v"])
-        sources = source_trains(program, stimulus, first, steps)
         counters = Counters.zeros(program)
         departures = {"spikes": 0, "registers": 0, "weights": 0}
         where: tuple[int, str, int] | None = None
@@ -84,7 +88,7 @@ class Network:
         while done < steps:
             # To see u and v of every step one has to stop after every step.
             count = 1 if registers else min(LENGTH, steps - done)
-            trains = {name: train[done : done + count] for name, train in sources.items()}
+            trains = source_trains(program, stimulus, first, count, done)
             self._advance(trains, count)
             before, trains = self.state, trains | self._read_spikes(count)
             found = replay(program, before, trains, strict)

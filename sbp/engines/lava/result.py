@@ -1,10 +1,15 @@
-"""What a run on Lava returns."""
+"""What a run on Lava returns, and what it raises."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sbp.errors import SbpError
 from sbp.run import Run
+
+
+class LavaError(SbpError, RuntimeError):
+    """A Lava process could not be started, failed or ended; with its traceback, if it has one."""
 
 
 @dataclass

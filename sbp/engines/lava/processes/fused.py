@@ -174,7 +174,7 @@ class FusedModel(PyLoihiProcessModel):
         circuit.clock[0] = self._machine.step
         if self.output.csp_ports:
             start = program.populations[circuit.sent].start
-            count = self._memory.count[circuit.sent]
+            count = self._memory.counts[circuit.sent]
             self._spikes[:] = 0
             self._spikes[self._memory.active[start : start + count]] = 1
             self.output.send(self._spikes)

@@ -50,19 +50,18 @@ class ExactLearningDense(PyLearningDenseModelBitApproximate):
     def __init__(self, proc_params: dict) -> None:
         super().__init__(proc_params)
         self._dw = increments(self._learning_rule)
+        self._exponent: int = proc_params.get("weight_exp", 0)
         self._pre = self._post = np.zeros(0, np.intp)
 
     def run_spk(self) -> None:
         """Send what was read in the last step; read with the weights of this moment."""
         self.a_out.send(self.a_buff)
         self._pre = np.flatnonzero(self.s_in.recv())
-        self.a_buff = self.weights[:, self._pre].sum(axis=1, dtype=np.int32) << self._exponent
+        self.a_buff: np.ndarray = (
+            self.weights[:, self._pre].sum(axis=1, dtype=np.int32) << self._exponent
+        )
         self._post = np.flatnonzero(self.s_in_bap.recv())
         self._reward = self.s_in_y1.recv()
-
-    @property
-    def _exponent(self) -> int:
-        return self.proc_params.get("weight_exp", 0)
 
     def lrn_guard(self) -> bool:
         """Ask for the learning phase only where a pair of neurons spiked together."""
