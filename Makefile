@@ -13,8 +13,8 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 # Lava exists for Python 3.10 only.  Browser tests have a target of their own.
 NO_LAVA = $(shell $(PYTHON) -c "import sys; print(' and not lava' * (sys.version_info >= (3, 11)))")
 
-.PHONY: help env reproduce reproduce-paper test test-newest test-browser lint format bench \
-        requirements clean distclean
+.PHONY: help env reproduce reproduce-paper test test-newest test-browser notebooks book lint \
+        format bench interop requirements clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -41,8 +41,15 @@ test: env  ## run all tests but the browser's
 test-newest: .venv-newest/.ready  ## the tests without Lava and the book, on the newest Python found
 	.venv-newest/bin/python -m pytest -m "not browser and not lava and not book" $(PYTEST_ARGS)
 
-test-browser: env  ## tests of the built book in an installed Chromium
+test-browser: book  ## tests of the built book in an installed Chromium
 	$(PYTHON) -m pytest -m browser $(PYTEST_ARGS)
+
+notebooks: env  ## execute the book's notebooks that are not up to date
+	$(PYTHON) tools/book.py notebooks $(ARGS)
+
+book: notebooks  ## build the book: _build/html/index.html, and as one PDF (needs Chromium)
+	$(PYTHON) tools/book.py html
+	$(PYTHON) tools/book.py pdf
 
 lint: env  ## check style, formatting and types
 	.venv/bin/ruff check .
@@ -55,6 +62,9 @@ format: env  ## format the code and mend what ruff can mend
 
 bench: env  ## time the engines
 	$(PYTHON) -m benchmarks $(ARGS)
+
+interop: env  ## run the exported network in snnTorch, Norse and Spyx (downloads several GB)
+	$(PYTHON) tools/interop.py $(ARGS)
 
 requirements: env  ## bring requirements.txt up to date with pyproject.toml (ARGS=--upgrade)
 	.boot/bin/uv pip compile pyproject.toml $(EXTRAS:%=--extra %) --quiet --output-file \

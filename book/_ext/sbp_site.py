@@ -1,0 +1,50 @@
+"""What this book changes about the pages that its theme makes.
+
+*Launch buttons.*  The repository keeps notebooks as text; Binder and Colab open .ipynb files.
+Binder makes them when it builds its machine (`postBuild`); for Colab they are published with the
+site, on the branch ``gh-pages``, with a first cell that installs the package.  Colab has no
+Python 3.10, and so no Lava: such notebooks get no Colab button.
+
+*Preloaded fonts.*  Pages opened from disk (``file://``) may not preload fonts; the style sheet
+loads the same fonts anyway, so the preloading is left out.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+NEEDS_LAVA = {"notebooks/07_lava"}
+PRELOAD = re.compile(r'\s*<link rel="preload" as="font"[^>]*>')
+
+
+def redirect(app: Sphinx, pagename: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """Mend the launch buttons of one page, after the theme has made them."""
+    for group in context.get("header_buttons", []):
+        if group.get("label") != "launch-buttons":
+            continue
+        buttons = {button["text"]: button for button in group["buttons"]}
+        if pagename in NEEDS_LAVA:
+            buttons.pop("Colab", None)
+        elif "Colab" in buttons:
+            branch = app.config.html_theme_options["repository_branch"]
+            url = buttons["Colab"]["url"].replace(f"/blob/{branch}/", "/blob/gh-pages/")
+            buttons["Colab"]["url"] = url.replace("/notebooks/", "/colab/")
+        group["buttons"] = list(buttons.values())
+
+
+def drop_preloads(app: Sphinx, exception: Exception | None) -> None:
+    """Take the preloading out of every finished page."""
+    if exception is None and app.builder.format == "html":
+        for page in Path(app.outdir).rglob("*.html"):
+            text = page.read_text(encoding="utf-8")
+            if PRELOAD.search(text):
+                page.write_text(PRELOAD.sub("", text), encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Run after the theme's own handlers, which have priority 501."""
+    app.connect("html-page-context", redirect, priority=700)
+    app.connect("build-finished", drop_preloads)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,353 @@
+# %% [markdown]
+# # The Loihi neuron
+#
+# Everything in this book is built from one part: a neuron that adds up whole numbers
+# and fires when the sum is large enough. This page takes that part in hand, until it
+# can do the one trick on which the whole circuit rests: staying silent, whatever it is
+# told, unless a *gate* has lifted it to half of its threshold.
+#
+# **You will**
+# - run a neuron of Intel's Loihi chip in exact integers and predict when it fires,
+# - take its memory away and its patience, and see why that is useful,
+# - open and close it with a gate, in three ways, by which it compares its input with ½,
+#   0 or 1.
+#
+# **You need** some Python and NumPy, and the idea that a neuron fires when it is
+# excited enough. **Running time:** a few seconds.
+
+# %%
+import numpy as np
+from sbp import loihi
+from sbp.circuits.gating import COPY, GATE, GATE_GT, GATE_LT, RELAY, VETO
+from sbp.engines import reference
+from sbp.notebook import show
+from sbp.plots.charts import curves, potentials
+from sbp.program import lower
+from sbp.run import Record
+from sbp.spec import (
+    Circuit,
+    MatrixWeight,
+    Neuron,
+    Parameter,
+    Phase,
+    Population,
+    Projection,
+    Source,
+)
+
+# %% tags=["parameters"] quick={"STEPS": 12}
+STEPS = 18  # how long the neurons with memory are watched
+
+# %% [markdown]
+# ## One step of the chip
+#
+# A spike is an event without a size. What it does depends on the *synapse* it travels
+# over: a whole number, the weight. In every time step a neuron adds up the weights of
+# all spikes that arrive, $a$, and updates two whole numbers, its current $u$ and its
+# membrane potential $v$:
+#
+# $$
+# u \leftarrow D(u, d_u) + 64\,a, \qquad
+# v \leftarrow D(v, d_v) + u + b, \qquad
+# \text{spike if } v > 64\,\theta .
+# $$
+#
+# $D(x, d)$ shrinks $x$ by the share $d/4096$ and rounds toward zero, $b$ is a constant
+# *bias*, and $\theta$ the *threshold*. After a spike $v$ is zero again. The factor 64
+# only says that the chip keeps six more bits than the weights have; in this book all
+# numbers are given in *weight units*, with the 64 divided out, unless we say otherwise.
+#
+# A circuit is data in this package: populations of neurons, sources of spikes from
+# outside, and projections between them. Here is the smallest one: a source with one
+# line, and one neuron with threshold 1024 that loses an eighth of its potential in
+# every step ($d_v = 512$).
+
+
+# %%
+def tiny(populations, projections, sources, parameters=()):
+    """A circuit in which every step is a sample: it is fed step by step."""
+    return Circuit(
+        name="tiny",
+        sizes=(1,),
+        phases=(Phase(fires=tuple(p.name for p in populations)),),
+        sources=tuple(Source(name, size, phase=0) for name, size in sources.items()),
+        populations=tuple(populations),
+        projections=tuple(projections),
+        parameters=parameters,
+    )
+
+
+def watch(circuit, stimulus, weights=None):
+    """Run it on the reference engine, with everything recorded."""
+    program = lower(circuit)
+    record = Record(spikes="all", u="all", v="all")
+    return reference.run(program, program.state(weights), stimulus, record=record)
+
+
+leaky = Neuron(threshold=1024, du=4096, dv=512)
+circuit = tiny(
+    [Population("n", 1, leaky)], [Projection("input", "n", "copy", 300)], {"input": 1}
+)
+run = watch(circuit, {"input": np.ones((STEPS, 1), int)})
+
+show(
+    potentials(run, ["n"], title="A leaky neuron, given 300 in every step"),
+    "A neuron that remembers. Each step adds 300 and loses an eighth of what was "
+    "there; the fifth addition crosses the threshold, a spike leaves, and it begins "
+    "again from zero.",
+)
+
+# %% [markdown]
+# The first spike of the source, sent in step 0, arrives in step 1: a spike always takes
+# one step. From there we can do the sum by hand, in register units (64 to a weight
+# unit), rounding down as the chip does, and must find the same numbers exactly.
+
+# %%
+v, expected = 0, []
+for _ in range(1, STEPS):
+    v = v * (4096 - 512) // 4096 + 64 * 300
+    expected.append(v > 64 * 1024)
+    v = 0 if expected[-1] else v
+
+spikes = run.spikes["n"][:, 0]
+assert spikes[1:].tolist() == expected
+assert np.flatnonzero(spikes)[:2].tolist() == [5, 10]
+print("spikes in steps", *np.flatnonzero(spikes))
+
+# %% [markdown]
+# ## Without memory
+#
+# A neuron that remembers is a nuisance when numbers must be compared *now*: what it was
+# told a moment ago leaks into the answer. So the neurons of this circuit forget
+# everything in one step, $d_u = d_v = 4096$. What remains is as plain as a neuron can
+# be: *add up what arrives in this step, add the bias, compare with the threshold.*
+#
+# To see the comparison we give three such neurons three weights, just below the
+# threshold, on it and just above. (A weight on the chip is a small *mantissa*, here an
+# even one, times a power of two; 8 times an even number gives us steps of 16.)
+
+# %%
+weights = np.array([[126], [128], [130]])
+memoryless = Neuron(threshold=1024)
+matrix = MatrixWeight("W", exponent=3, plastic=False)
+circuit = tiny(
+    [Population("n", 3, memoryless)],
+    [Projection("input", "n", "matrix", matrix, "all-to-all")],
+    {"input": 1},
+    (Parameter("W", 3, 1),),
+)
+run = watch(circuit, {"input": [[1], [0]]}, {"W": weights})
+for weight, fired in zip(8 * weights[:, 0], run.spikes["n"][1], strict=True):
+    print(f"input {weight}: {'spike' if fired else 'silent'}")
+assert run.spikes["n"][1].tolist() == [False, False, True]
+
+# %% [markdown]
+# The comparison is strict: exactly 1024 is not enough. Details like this one decide
+# whether two machines agree to the last spike.
+#
+# ## A neuron behind a gate
+#
+# Now the trick. Give the neuron a bias of $-8192$, eight thresholds below zero. Nothing
+# that the network sends it, a few hundred or a few thousand, can fire it: it is
+# *closed*. Call it a **relay**. A **gate** is another neuron with a synapse of weight
+#
+# $$ 8704 = 8192 + 512 $$
+#
+# onto the relay. In the one step in which a gate spike arrives, the bias is cancelled
+# and half of the threshold is added: the relay is *open*, at 512 of 1024. A gate alone
+# does not fire it. But now a single spike over a synapse of weight 520, called a
+# **copy**, is enough: $512 + 520 = 1032$.
+#
+# Four relays, told four different things:
+
+# %%
+names = ["nothing", "copy", "gate", "both"]
+projections = [
+    Projection("input", "copy", "copy", COPY),
+    Projection("gate_spike", "gate", "gate", GATE),
+    Projection("input", "both", "copy", COPY),
+    Projection("gate_spike", "both", "gate", GATE),
+]
+circuit = tiny(
+    [Population(name, 1, RELAY) for name in names],
+    projections,
+    {"input": 1, "gate_spike": 1},
+)
+once = np.zeros((6, 1), int)
+once[2] = 1  # sent in step 2, so it arrives in step 3
+run = watch(circuit, {"input": once, "gate_spike": once})
+
+show(
+    potentials(run, names, title="Four relays: which of them fires in step 3?"),
+    "A relay sits at -8192. A copied spike (520) alone changes nothing, a gate (8704)"
+    " alone lifts it to 512. Only both together reach 1032 and make it fire.",
+)
+
+# %%
+lifted = {
+    name: run.u[name][3, 0] // loihi.SCALE + RELAY.bias // loihi.SCALE for name in names
+}
+print(lifted)
+assert lifted == {"nothing": -8192, "copy": -7672, "gate": 512, "both": 1032}
+assert [bool(run.spikes[name][3, 0]) for name in names] == [False, False, False, True]
+
+# %% [markdown]
+# So a relay is an AND of *what* and *when*: it passes a spike on if one arrives, and
+# only in the step in which its gate is open. Everything else in this book is made of
+# that.
+#
+# ## Three ways to open it
+#
+# An open relay is a comparison. Whatever arrives besides the gate, an input $a$, fires
+# it if $512 + a > 1024$, that is if $a > 512$. By choosing how far the gate lifts it,
+# we choose with what the input is compared:
+#
+# | opened by | lifted to | fires if | called |
+# |---|---|---|---|
+# | `gate` (8704) | 512, half the threshold | $a > 512$ | $h$: "above ½" |
+# | `gate` and `gate_lt` (512 more) | 1024, the threshold | $a > 0$ | $h_<$: "above 0" |
+# | `gate_gt` (8192) instead | 0 | $a > 1024$ | $h_>$: "above 1" |
+#
+# With 1024 as the unit these are comparisons with ½, 0 and 1, which is how the paper
+# names them. We check them for 192 inputs at once, with one neuron for each.
+
+# %%
+a = 16 * np.arange(-64, 128)
+size = len(a)
+opened = {"h<": [GATE, GATE_LT], "h": [GATE], "h>": [GATE_GT]}
+projections = [
+    Projection("input", name, "matrix", matrix, "all-to-all") for name in opened
+]
+projections += [
+    Projection("gate_spike", name, "gate", weight, "all-to-all")
+    for name, weights in opened.items()
+    for weight in weights
+]
+circuit = tiny(
+    [Population(name, size, RELAY) for name in opened],
+    projections,
+    {"input": 1, "gate_spike": 1},
+    (Parameter("W", size, 1),),
+)
+run = watch(
+    circuit,
+    {"input": [[1], [0]], "gate_spike": [[1], [0]]},
+    {"W": (a // 8).reshape(-1, 1)},
+)
+fires = {name: run.spikes[name][1].astype(int) for name in opened}
+
+show(
+    curves(
+        a,
+        fires,
+        steps=True,
+        xlabel="input a",
+        ylabel="fires",
+        title="One neuron, three questions",
+        marks={"0": 0, "½": 512, "1": 1024},
+    ),
+    "Does it fire? The same neuron with the same input, opened in three ways, "
+    "compares the input with 0, with 512 (½) and with 1024 (1).",
+)
+
+assert (fires["h<"] == (a > 0)).all()
+assert (fires["h"] == (a > 512)).all()
+assert (fires["h>"] == (a > 1024)).all()
+
+# %% [markdown]
+# Keep $h_<$ and $h_>$ in mind. A neuron that is above 0 and not above 1 is one whose
+# answer would change if its input changed a little: this pair will be the derivative
+# that backpropagation needs.
+#
+# ## Two more facts of the chip
+#
+# **The refractory time.** A relay is dead for one step after a spike. Told to fire in
+# every step, it fires in every second one.
+
+# %%
+circuit = tiny(
+    [Population("n", 1, RELAY)],
+    [
+        Projection("input", "n", "copy", COPY),
+        Projection("gate_spike", "n", "gate", GATE),
+    ],
+    {"input": 1, "gate_spike": 1},
+)
+always = np.ones((8, 1), int)
+run = watch(circuit, {"input": always, "gate_spike": always})
+print("spikes in steps", *np.flatnonzero(run.spikes["n"]))
+assert np.flatnonzero(run.spikes["n"]).tolist() == [1, 3, 5, 7]
+
+# %% [markdown]
+# **The register.** $u$ and $v$ are 24 bits wide. One more than the largest number is
+# the smallest, and a closed relay is not closed to everything: an input above $8192 +
+# 1024 = 9216$ fires it without any gate. Both limits are real, and a later page meets
+# the second one.
+
+# %%
+assert loihi.wrap(2**23 - 1) == 2**23 - 1
+assert loihi.wrap(2**23) == -(2**23)
+limit = 1024 - RELAY.bias // loihi.SCALE
+print("a closed relay fires by itself above", limit)
+assert limit == 9216
+
+# %% [markdown]
+# ## Exercises
+#
+# 1. **AND.** Find a weight such that an open relay fires if *two* spikes arrive over
+#    synapses of that weight, and not if only one does. Which weights would do?
+# 2. **Veto.** A synapse of weight $-520$ cancels one copy. Does a relay that receives a
+#    gate, one copy and one veto fire? How many copies overrule one veto?
+#
+# Try before you look.
+
+# %% tags=["hide-cell"]
+# 1. One spike must not be enough: 512 + w <= 1024.  Two must: 512 + 2 w > 1024.
+#    So 256 < w <= 512.  We try 300 with one spike and with two.
+for lines, fired in ((1, False), (2, True)):
+    circuit = tiny(
+        [Population("n", 1, RELAY)],
+        [
+            Projection("input", "n", "and", 300, "all-to-all"),
+            Projection("gate_spike", "n", "gate", GATE),
+        ],
+        {"input": lines, "gate_spike": 1},
+    )
+    run = watch(circuit, {"input": np.ones((2, lines), int), "gate_spike": [[1], [0]]})
+    print(
+        lines, "spikes of weight 300:", "fires" if run.spikes["n"][1, 0] else "silent"
+    )
+    assert run.spikes["n"][1, 0] == fired
+
+# %% tags=["hide-cell"]
+# 2. 512 + 520 - 520 = 512 is not above 1024: silent.  Two copies are enough: 1032.
+for copies, fired in ((1, False), (2, True)):
+    circuit = tiny(
+        [Population("n", 1, RELAY)],
+        [
+            Projection("input", "n", "copy", COPY, "all-to-all"),
+            Projection("veto_spike", "n", "veto", VETO),
+            Projection("gate_spike", "n", "gate", GATE),
+        ],
+        {"input": copies, "veto_spike": 1, "gate_spike": 1},
+    )
+    ones = {
+        "input": np.ones((2, copies), int),
+        "veto_spike": [[1], [0]],
+        "gate_spike": [[1], [0]],
+    }
+    run = watch(circuit, ones)
+    print(copies, "against one veto:", "fires" if run.spikes["n"][1, 0] else "silent")
+    assert run.spikes["n"][1, 0] == fired
+
+# %% [markdown]
+# ## Summary
+#
+# - A Loihi neuron is integer arithmetic: decay, add, compare, fire. We predicted it
+#   exactly.
+# - Without memory ($d_u = d_v = 4096$) it is a comparison of the inputs of one step.
+# - A **relay** (bias $-8192$) is closed until a **gate** lifts it to just below its
+#   threshold.
+# - How far it is lifted decides what the input is compared with: 0, ½ or 1.
+#
+# Next: [who sends the gate spikes?](02_gating_chain.ipynb)

@@ -1,0 +1,172 @@
+"""The built book (`make book`) in a real Chromium, served over HTTP and opened from disk."""
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+SITE = Path(__file__).resolve().parents[1] / "_build" / "html"
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+#: What the theme itself logs, whatever is on the page.
+KNOWN = ("THEBE_JS_URL has already been declared", "invalid theme mode", "favicon.ico")
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+
+pages = sorted(
+    str(path.relative_to(SITE))
+    for path in SITE.rglob("*.html")
+    if not {"_static", "_modules"} & set(path.parts)
+)
+reading = [p for p in pages if p.startswith(("book/", "notebooks/", "results/"))]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    names = (os.environ.get("SBP_CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
+    program = next((found for n in names if n and (found := shutil.which(n))), None)
+    assert program, "no Chromium: install it, or set SBP_CHROMIUM"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        yield opened
+        opened.close()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="session")
+def server():
+    handler = functools.partial(Quiet, directory=str(SITE))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as served:
+        thread = threading.Thread(target=served.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{served.server_port}"
+        served.shutdown()
+
+
+@pytest.fixture(params=["http", "file"])
+def base(request, server):
+    return server if request.param == "http" else SITE.as_uri()
+
+
+@pytest.fixture
+def tab(browser):
+    """A page that notes everything that goes wrong in it."""
+    context = browser.new_context(viewport=DESKTOP)
+    page = context.new_page()
+    page.faults = []
+
+    def logged(message):
+        if message.type == "error" and not any(known in message.text for known in KNOWN):
+            page.faults.append(message.text)
+
+    def requested(request):
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("file", "data", "blob") and parts.hostname != "127.0.0.1":
+            page.faults.append(f"external request {request.url}")
+
+    page.on("console", logged)
+    page.on("request", requested)
+    page.on("requestfailed", lambda request: page.faults.append(f"failed {request.url}"))
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on(
+        "response",
+        lambda got: (
+            got.status >= 400
+            and not any(known in got.url for known in KNOWN)
+            and page.faults.append(f"{got.status} {got.url}")
+        ),
+    )
+    yield page
+    context.close()
+
+
+def settled(page, url):
+    """Open a page and wait for its mathematics."""
+    page.goto(url, wait_until="load")
+    page.wait_for_function("!window.MathJax || !MathJax.startup || !!MathJax.startup.document")
+    page.evaluate("() => window.MathJax?.startup?.promise")
+
+
+def test_the_book_was_built():
+    assert len(reading) > 20, f"no book in {SITE}: run `make book` first"
+
+
+@pytest.mark.parametrize("name", pages)
+def test_a_page_loads_without_a_fault(name, tab, base):
+    settled(tab, f"{base}/{name}")
+    assert tab.faults == []
+
+
+@pytest.mark.parametrize("name", reading)
+def test_a_page_fits_a_phone(name, tab, server):
+    tab.set_viewport_size(PHONE)
+    settled(tab, f"{server}/{name}")
+    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert tab.evaluate(wide) <= 0
+
+
+@pytest.mark.parametrize("name", ["notebooks/01_neuron.html", "notebooks/05_full_circuit.html"])
+def test_mathematics_is_rendered(name, tab, base):
+    settled(tab, f"{base}/{name}")
+    formulas = tab.evaluate("document.querySelectorAll('.math').length")
+    tab.wait_for_function(
+        "n => document.querySelectorAll('mjx-container svg').length >= n", arg=formulas
+    )
+    assert formulas > 10
+    assert tab.evaluate("document.querySelectorAll('mjx-merror, [data-mjx-error]').length") == 0
+
+
+def test_search_finds_a_word(tab, base):
+    tab.goto(f"{base}/search.html?q=refractory")
+    tab.wait_for_selector("#search-results li a", timeout=20_000)
+    found = tab.evaluate("[...document.querySelectorAll('#search-results a')].map(a => a.href)")
+    assert any("notebooks/01_neuron" in link for link in found)
+    assert tab.faults == []
+
+
+def test_dark_mode(tab, server):
+    settled(tab, f"{server}/notebooks/01_neuron.html")
+    seen = set()
+    for _ in range(3):
+        tab.locator("button.theme-switch-button").first.click()
+        seen.add(tab.evaluate("document.documentElement.dataset.theme"))
+    assert "dark" in seen
+
+
+def test_a_solution_is_hidden_and_opens(tab, server):
+    settled(tab, f"{server}/notebooks/01_neuron.html")
+    details = tab.locator("details.hide").first
+    assert not details.evaluate("d => d.open")
+    details.locator("summary").click()
+    assert details.evaluate("d => d.open")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", reading)
+def test_no_serious_accessibility_violation(name, theme, tab, server):
+    from axe_playwright_python.sync_playwright import Axe
+
+    tab.add_init_script(f"localStorage.setItem('mode', '{theme}')")
+    settled(tab, f"{server}/{name}")
+    results = Axe().run(tab, context="article")
+    serious = [
+        (violation["id"], [node["html"][:120] for node in violation["nodes"][:3]])
+        for violation in results.response["violations"]
+        if violation["impact"] in ("serious", "critical")
+    ]
+    assert serious == []

@@ -1,0 +1,150 @@
+"""The notebooks: their sources, and what executing them gives."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from book_build import NOTEBOOKS, ROOT, executed, run_book  # noqa: F401
+
+from sbp import data
+
+jupytext = pytest.importorskip("jupytext")
+nbformat = pytest.importorskip("nbformat")
+pytestmark = pytest.mark.book
+
+BY_NAME = {"argvalues": NOTEBOOKS, "ids": [path.stem for path in NOTEBOOKS]}
+
+
+def cells(path, kind=None):
+    """Cells of a source."""
+    notebook = jupytext.read(path, fmt="py:percent")
+    return [cell for cell in notebook.cells if kind in (None, cell.cell_type)]
+
+
+def tagged(path, tag):
+    """Cells of a source that have `tag`."""
+    return [cell for cell in cells(path) if tag in cell.metadata.get("tags", [])]
+
+
+def test_there_are_ten_in_order():
+    assert [path.name[:2] for path in NOTEBOOKS] == [f"{n:02d}" for n in range(1, 11)]
+
+
+@pytest.mark.parametrize("path", **BY_NAME)
+def test_source_is_what_jupytext_would_write(path):
+    text = path.read_text(encoding="utf-8")
+    assert jupytext.writes(jupytext.read(path, fmt="py:percent"), fmt="py:percent") == text
+
+
+def test_no_notebook_with_outputs_is_kept():
+    kept = subprocess.run(
+        ["git", "ls-files", "*.ipynb"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert kept.stdout == ""
+
+
+@pytest.mark.parametrize("path", **BY_NAME)
+def test_each_has_the_same_parts(path):
+    markdown = [cell.source for cell in cells(path, "markdown")]
+    assert re.match(r"# \w", markdown[0])
+    for part in ("**You will**", "**You need**", "**Running time:**"):
+        assert part in markdown[0], part
+    assert any("## Exercises" in text for text in markdown)
+    assert markdown[-1].startswith("## Summary")
+    assert len(tagged(path, "parameters")) == 1
+    assert len(tagged(path, "hide-cell")) >= 2  # solutions
+    code = "\n".join(cell.source for cell in cells(path, "code"))
+    assert code.count("assert ") >= 4
+    assert all("assert " in cell.source for cell in tagged(path, "hide-cell"))
+
+
+@pytest.mark.parametrize("path", **BY_NAME)
+def test_quick_parameters_are_parameters(path):
+    (cell,) = tagged(path, "parameters")
+    assigned = re.findall(r"^(\w+) = ", cell.source, flags=re.MULTILINE)
+    assert set(cell.metadata.get("quick", {})) <= set(assigned)
+
+
+@pytest.mark.lava
+@pytest.mark.slow
+@pytest.mark.parametrize("path", **BY_NAME)
+def test_it_runs_and_is_a_page(path, executed):  # noqa: F811
+    notebook = nbformat.read(executed / f"{path.stem}.ipynb", as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    figures = 0
+    for cell in code:
+        assert cell.execution_count, cell.source  # it was executed
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            assert output.get("name") != "stderr", output.get("text")
+            if "image/png" in output.get("data", {}):
+                figures += 1
+                page = cell.metadata["mystnb"]
+                assert len(page["figure"]["caption"]) > 40
+                assert len(page["image"]["alt"]) > 40
+            told = str(output.get("text", "")) + str(output.get("data", {}).get("text/plain", ""))
+            assert not re.search(r"/(tmp|root|home|work)/", told), told
+    assert figures >= 1
+    assert "papermill" not in notebook.metadata
+
+
+@pytest.mark.lava
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["05_full_circuit", "06_training", "09_speed_and_energy"])
+def test_a_page_says_what_it_ran_on(name, executed):  # noqa: F811
+    text = (executed / f"{name}.ipynb").read_text(encoding="utf-8")
+    here = data.available()["mnist"].startswith("found")
+    assert ("**This page ran on MNIST**" in text) == here
+    assert ("**This page did not run on MNIST.**" in text) != here
+
+
+@pytest.mark.slow
+def test_without_mnist_the_digits_are_used_and_the_page_says_so(tmp_path):
+    root = tmp_path / "copy"
+    copy_pipeline(root)
+    shutil.copy(ROOT / "notebooks" / "05_full_circuit.py", root / "notebooks")
+    empty = tmp_path / "nothing"
+    empty.mkdir()
+    done = run_book("notebooks", "--quick", root=root, env=os.environ | {"SBP_DATA": str(empty)})
+    assert done.returncode == 0, done.stderr
+    text = (root / "_build/quick/executed/05_full_circuit.ipynb").read_text(encoding="utf-8")
+    assert "**This page did not run on MNIST.**" in text
+
+
+def copy_pipeline(root):
+    """A folder in which tools/book.py can run notebooks of the test's own."""
+    (root / "tools").mkdir(parents=True)
+    (root / "notebooks").mkdir()
+    shutil.copy(ROOT / "tools" / "book.py", root / "tools")
+    (root / "sbp").symlink_to(ROOT / "sbp")
+
+
+@pytest.mark.slow
+def test_a_failing_assertion_fails_the_build_and_keeps_nothing(tmp_path):
+    copy_pipeline(tmp_path)
+    source = (ROOT / "notebooks" / "01_neuron.py").read_text(encoding="utf-8")
+    broken = source.replace("[5, 10]", "[5, 11]")
+    assert broken != source
+    (tmp_path / "notebooks" / "01_neuron.py").write_text(broken, encoding="utf-8")
+    done = run_book("notebooks", "--quick", root=tmp_path)
+    assert done.returncode == 1
+    assert "01_neuron.py: cell" in done.stderr
+    assert "AssertionError" in done.stderr
+    folder = tmp_path / "_build" / "quick" / "executed"
+    assert not (folder / "01_neuron.ipynb").exists()
+    assert "AssertionError" in (folder / "01_neuron.failed.ipynb").read_text(encoding="utf-8")
+    # A second try must not take it for done, and the mended source must pass.
+    assert run_book("notebooks", "--quick", root=tmp_path).returncode == 1
+    (tmp_path / "notebooks" / "01_neuron.py").write_text(source, encoding="utf-8")
+    assert run_book("notebooks", "--quick", root=tmp_path).returncode == 0
+    again = run_book("notebooks", "--quick", root=tmp_path)
+    assert "1 of 1 notebooks are up to date" in again.stderr
+
+
+def test_an_unknown_notebook_is_named():
+    done = run_book("notebooks", "--quick", "11_missing")
+    assert done.returncode == 1
+    assert "no notebook is called 11_missing" in done.stderr
+    assert "Traceback" not in done.stderr
