@@ -1,0 +1,49 @@
+/* The lab: draw a digit and teach it, or train a network from scratch. */
+(function () {
+  "use strict";
+
+  const { Drawing, Scratch, el } = window.SBP;
+
+  /** Put the lab into `root`: two tabs. */
+  function open(root, data) {
+    const modes = [["Draw and teach", new Drawing(data.drawn)],
+      ["Train from scratch", new Scratch(data.scratch)]];
+    const tabs = modes.map(([title], i) => el("button.lab-tab", { type: "button", role: "tab",
+      id: `lab-tab-${i}`, "aria-controls": `lab-panel-${i}`, click: () => choose(i),
+      keydown: (event) => {
+        if (event.key !== "ArrowRight" && event.key !== "ArrowLeft") return;
+        choose(1 - i);
+        tabs[1 - i].focus();
+      } }, title));
+    const panels = modes.map(([, mode], i) => el("div", { role: "tabpanel", id: `lab-panel-${i}`,
+      "aria-labelledby": `lab-tab-${i}` }, mode.root));
+    let current = -1;
+    function choose(chosen) {
+      if (current >= 0 && current !== chosen) modes[current][1].bench.pause();
+      current = chosen;
+      tabs.forEach((tab, i) => {
+        tab.setAttribute("aria-selected", String(i === chosen));
+        tab.tabIndex = i === chosen ? 0 : -1;
+        panels[i].hidden = i !== chosen;
+      });
+      modes[chosen][1].restyle();
+    }
+    root.replaceChildren(el("div.lab-tabs", { role: "tablist", "aria-label": "What to do" }, tabs),
+      ...panels);
+    choose(0);
+    const restyle = () => requestAnimationFrame(() => modes[current][1].restyle());
+    let width = root.clientWidth;
+    new ResizeObserver(() => {
+      if (root.clientWidth !== width) restyle();
+      width = root.clientWidth;
+    }).observe(root);
+    new MutationObserver(restyle).observe(document.documentElement,
+      { attributes: true, attributeFilter: ["data-theme"] });
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
+    return { drawing: modes[0][1], scratch: modes[1][1] };
+  }
+
+  const root = document.getElementById("sbp-lab");
+  if (window.SBP_LAB) window.SBP.lab = open(root, window.SBP_LAB);
+  else root.textContent = "The lab's data is missing: python -m sbp.lab _static/lab/data.js";
+})();

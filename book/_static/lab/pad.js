@@ -1,0 +1,125 @@
+/* The pad: drawing with mouse, finger, pen or keyboard. */
+(function () {
+  "use strict";
+
+  const STEP = 1 / 20;  // how far an arrow key moves the pen
+
+  class Pad {
+    /** `changed(strokes)` is called whenever the drawing has changed. */
+    constructor(canvas, changed) {
+      Object.assign(this, { canvas, changed, strokes: [], finished: false });
+      this.context = canvas.getContext("2d");
+      this.pointer = null;
+      this.pen = [0.5, 0.15];
+      this.down = false;  // the keyboard's pen
+      canvas.addEventListener("pointerdown", (event) => this._begin(event));
+      canvas.addEventListener("pointermove", (event) => this._move(event));
+      for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
+        canvas.addEventListener(end, () => (this.pointer = null));
+      }
+      canvas.addEventListener("keydown", (event) => this._key(event));
+      for (const type of ["focus", "blur"]) {
+        canvas.addEventListener(type, () => {
+          this.down = false;
+          this.draw();
+        });
+      }
+    }
+
+    /** Put `strokes` onto the pad; the next stroke begins a new drawing. */
+    set(strokes) {
+      this.strokes = strokes;
+      this.finished = strokes.length > 0;
+      this.down = false;
+      this._update();
+    }
+
+    _update() {
+      this.draw();
+      this.changed(this.strokes);
+    }
+
+    _start(point) {
+      if (this.finished) this.strokes = [];
+      this.finished = false;
+      this.strokes.push([point]);
+    }
+
+    _place(event) {
+      const box = this.canvas.getBoundingClientRect();
+      const inside = (x) => Math.min(Math.max(x, 0), 1);
+      return [inside((event.clientX - box.left) / box.width),
+        inside((event.clientY - box.top) / box.height)];
+    }
+
+    _begin(event) {
+      if (event.button || this.pointer !== null) return;
+      this.pointer = event.pointerId;
+      try {
+        this.canvas.setPointerCapture(event.pointerId);
+      } catch { /* the pointer has gone already */ }
+      this._start(this._place(event));
+      this._update();
+    }
+
+    _move(event) {
+      if (event.pointerId !== this.pointer) return;
+      const events = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
+      const stroke = this.strokes[this.strokes.length - 1];
+      for (const each of events.length ? events : [event]) stroke.push(this._place(each));
+      this._update();
+    }
+
+    _key(event) {
+      const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+      const move = moves[event.key];
+      if (move) {
+        this.pen = this.pen.map((x, n) => Math.min(Math.max(x + move[n] * STEP, 0.05), 0.95));
+        if (this.down) this.strokes[this.strokes.length - 1].push([...this.pen]);
+      } else if (event.key === " ") {
+        this.down = !this.down;
+        if (this.down) this._start([...this.pen]);
+      } else if (event.key === "Delete" || event.key === "Backspace") {
+        this.strokes = [];
+        this.down = false;
+      } else {
+        return;
+      }
+      event.preventDefault();
+      if (move && !this.down) this.draw();
+      else this._update();
+    }
+
+    draw() {
+      const size = this.canvas.clientWidth, ratio = window.devicePixelRatio || 1;
+      if (!size) return;
+      const c = this.context, style = getComputedStyle(this.canvas);
+      const colour = (name) => style.getPropertyValue(`--lab-${name}`).trim();
+      if (this.canvas.width !== Math.round(size * ratio)) {
+        this.canvas.width = this.canvas.height = Math.round(size * ratio);
+      }
+      c.setTransform(ratio, 0, 0, ratio, 0, 0);
+      c.clearRect(0, 0, size, size);
+      c.lineCap = c.lineJoin = "round";
+      c.lineWidth = size * 0.085;
+      c.strokeStyle = colour("ink");
+      for (const stroke of this.strokes) {
+        c.beginPath();
+        c.moveTo(stroke[0][0] * size, stroke[0][1] * size);
+        for (const [x, y] of stroke) c.lineTo(x * size, y * size);
+        if (stroke.length === 1) c.lineTo(stroke[0][0] * size + 0.01, stroke[0][1] * size);
+        c.stroke();
+      }
+      if (this.canvas.matches(":focus-visible")) {
+        c.lineWidth = 2;
+        c.strokeStyle = c.fillStyle = colour("gate");
+        c.beginPath();
+        c.arc(this.pen[0] * size, this.pen[1] * size, 7, 0, 7);
+        c.stroke();
+        if (this.down) c.fill();
+      }
+    }
+  }
+
+  window.SBP.Pad = Pad;
+})();

@@ -1,0 +1,135 @@
+"""The data of the lab, the page of the book that runs the circuit in the browser.
+
+``python -m sbp.lab FILE.js`` writes one script that sets ``window.SBP_LAB``: the programs as the
+integers that every engine runs, the trained MNIST network, a random start for the small one, and
+scikit-learn's digits.  A script and not JSON, because a page opened from disk may load the one but
+not fetch the other.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sbp import pretrained
+from sbp.circuits import inference_circuit, learning_circuit
+from sbp.data import load
+from sbp.errors import FileError, SbpError
+from sbp.files import write_atomic
+from sbp.program import Program, lower
+from sbp.spec import Circuit
+from sbp.training import Weights, initial_weights, sizes_of
+
+DIGITS_SIZES = (64, 100, 10)  #: the network that the reader trains from scratch
+SEED = 1  #: of its random start
+
+
+def encode(array: np.ndarray) -> str:
+    """The bytes of `array`, row by row, in base64."""
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
+
+
+def encode_weights(weights: Weights) -> dict[str, str]:
+    """Half of every weight as an int8, base64: weights are even and live in -256 .. 254."""
+    return {name: encode((matrix // 2).astype(np.int8)) for name, matrix in weights.items()}
+
+
+def encode_program(program: Program) -> dict[str, Any]:
+    """Everything an engine reads of `program`, and what a reader wants to be told about it.
+
+    Returns
+    -------
+    dict
+        JSON types only.  Populations, sources and projections are objects whose keys are the
+        fields of `sbp.program`'s tuples; a projection also has the `kind` of its synapses, and
+        a phase the `note` that explains it.
+    """
+    projections = [
+        {**code._asdict(), "kind": projection.kind}
+        for code, projection in zip(program.projections, program.circuit.projections, strict=True)
+    ]
+    return {
+        "name": program.name,
+        "digest": program.digest,
+        "sizes": program.sizes,
+        "period": program.period,
+        "populations": [code._asdict() for code in program.populations],
+        "sources": [code._asdict() for code in program.sources],
+        "projections": projections,
+        "parameters": [
+            {"name": name, "n_post": n_post, "n_pre": n_pre}
+            for name, n_post, n_pre in program.parameters
+        ],
+        "reward": program.reward,
+        "fires": program.fires,
+        "dw": [program.dw_otherwise, program.dw_reward],
+        "notes": [phase.note for phase in program.circuit.phases],
+    }
+
+
+def encode_digits() -> dict[str, Any]:
+    """scikit-learn's digits: one bit for each pixel, row by row, and the labels as a string."""
+    data = load("digits")
+    inputs = np.concatenate([data.x_train, data.x_test])
+    labels = np.concatenate([data.y_train, data.y_test])
+    return {
+        "n_train": len(data.y_train),
+        "n_test": len(data.y_test),
+        "inputs": encode(np.packbits(inputs, axis=1)),
+        "labels": "".join(map(str, labels.tolist())),
+    }
+
+
+def _network(weights: Weights) -> dict[str, Any]:
+    circuits: Iterable[Circuit] = (
+        f(sizes_of(weights)) for f in (learning_circuit, inference_circuit)
+    )
+    programs = {circuit.name: encode_program(lower(circuit)) for circuit in circuits}
+    return {**programs, "weights": encode_weights(weights)}
+
+
+def lab_data() -> dict[str, Any]:
+    """What the lab is given: the two networks, each with both of its circuits, and the digits."""
+    about: Mapping[str, Any] = pretrained.about()
+    return {
+        "drawn": {**_network(pretrained.load()), "measured": about["measured"]},
+        "scratch": {**_network(initial_weights(DIGITS_SIZES, SEED)), "digits": encode_digits()},
+    }
+
+
+def write(path: str | Path) -> Path:
+    """Write the script to `path`.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written, or is not called ``.js``.
+    """
+    if Path(path).suffix != ".js":
+        raise FileError(f"cannot write {path}: the lab's data is a script", allowed="a name in .js")
+    text = json.dumps(lab_data(), separators=(",", ":"))
+    return write_atomic(path, lambda stream: stream.write(f"window.SBP_LAB = {text};\n".encode()))
+
+
+def main(arguments: list[str]) -> int:
+    """``python -m sbp.lab FILE.js``; returns the exit code."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print("usage: python -m sbp.lab FILE.js", file=sys.stderr)
+        return 2
+    try:
+        path = write(arguments[0])
+    except SbpError as error:
+        print(f"sbp.lab: {error}", file=sys.stderr)
+        return 2
+    print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
