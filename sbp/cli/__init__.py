@@ -20,6 +20,7 @@ import click
 
 from sbp import __version__
 from sbp.cli.about import info, reproduce, summary
+from sbp.cli.exchange import export, import_
 from sbp.cli.options import examples
 from sbp.cli.plot import plot
 from sbp.cli.sweep import sweep
@@ -70,7 +71,9 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (train, evaluate, plot, reproduce, sweep, verify, trace, summary, info):
+for command in (
+    train, evaluate, plot, reproduce, sweep, verify, trace, export, import_, summary, info,
+):  # fmt: skip
     cli.add_command(command)
 
 

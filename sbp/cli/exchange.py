@@ -1,0 +1,121 @@
+"""``sbp export`` and ``sbp import``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from sbp.cli.options import dataset_of, examples, load_weights
+from sbp.errors import FileError
+
+FORMATS = ("nir", "npz", "csv")  # written out, as in sbp.cli.options; a test compares them
+
+
+@click.command(
+    "export",
+    epilog=examples(
+        "sbp export pretrained mnist.nir",
+        "sbp export mnist-0 mnist-0.nir              a run of your own",
+        "sbp export mnist-0 --to csv mnist-0.csv     a line for every synapse",
+    ),
+)
+@click.argument("run", metavar="RUN")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    "form",
+    type=click.Choice(FORMATS),
+    default="nir",
+    show_default=True,
+    help="nir: the graph that snnTorch, Norse, Spyx and others read; npz, csv: plain weights.",
+)
+def export(run: str, file: Path, form: str) -> None:
+    """Write a trained network for other simulators.
+
+    RUN is the folder of a training run, a weights.npz, or `pretrained`.  A receiver of the NIR
+    file computes the same spikes, if its step is 0.1 ms; what the file cannot say stands in its
+    metadata.
+    """
+    weights = load_weights(run)
+    from sbp import exchange
+    from sbp.files import check_writable
+
+    check_writable(file)
+    try:
+        about = {"dataset": dataset_of(run)}
+    except click.UsageError:
+        about = {}
+    exchange.write(file, weights, form, about)
+    size = file.stat().st_size / 1000
+    click.echo(f"{file}: {exchange.facts(weights, None)['sizes']}, {form}, {size:,.1f} kB")
+    if form == "nir":
+        click.echo(f"not in the file: {', '.join(exchange.NOT_SAID)}")
+
+
+@click.command(
+    "import",
+    epilog=examples(
+        "sbp import mnist.nir --out imported",
+        "sbp evaluate imported --dataset mnist",
+    ),
+)
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder for the weights; `sbp evaluate DIR` measures them.",
+)
+@click.option("--force", is_flag=True, help="Write over the run that is in --out.")
+def import_(file: Path, out: Path, force: bool) -> None:
+    """Read a network of three layers from a NIR file.
+
+    Weights are scaled to the chip's threshold of 512, rounded to even integers and clipped to
+    -256..254; what that loses is told.  The chip's neurons are memoryless: of a neuron with
+    memory only its threshold is kept.
+    """
+    from sbp.checkpoint import RunFolder
+
+    folder = RunFolder(out)
+    folder.check()
+    if folder.used and not force:
+        raise FileError(
+            f"{out} holds a training run", do="choose another --out, or --force writes over it"
+        )
+
+    from sbp import exchange
+    from sbp.files import arrays_digest
+    from sbp.training import sizes_of
+
+    weights, losses, about = exchange.read(file)
+    known = {"dataset": about["dataset"]} if "dataset" in about else {}
+    folder.finish(
+        weights,
+        [],
+        {
+            **known,
+            "imported": file.name,
+            "sizes": sizes_of(weights),
+            "loss": {name: asdict(loss) for name, loss in losses.items()},
+            "digest": arrays_digest(weights),
+        },
+    )
+    # Only now, so that a full disk costs nothing: the checkpoints of the run that was here.
+    for path in (folder.newest, folder.previous):
+        path.unlink(missing_ok=True)
+    click.secho(f"{file}: {'-'.join(map(str, sizes_of(weights)))}", bold=True)
+    for name, loss in losses.items():
+        low, high = loss.scale
+        factor = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+        click.echo(
+            f"  {name}: {loss.weights:,} weights times {factor}; rounding error "
+            f"at most {loss.largest:.3g}, rms {loss.rms:.3g}; "
+            f"{loss.saturated:,} saturated"
+            + (f", the furthest by {loss.furthest:.4g}" if loss.saturated else "")
+        )
+    click.echo(
+        f"saved in {out}: weights.npz, history.json  (weights {arrays_digest(weights)[:12]})"
+    )
