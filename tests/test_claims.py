@@ -36,6 +36,9 @@ EXPECTED = {
     "mnist-closing-gate": {"spikes past a closing gate": 0},
     "mnist-weight-symmetry": {
         "parted copies of W1": 0, "parted copies of W2, same sign": 0,
+    },
+    "digits-weight-bounds": {
+        "parted copies of W1": 0, "parted copies of W2, same sign": 0,
         "largest distance of the negated copy": 2,
     },
     "fashion-mnist": {"exact": 73.4, "spike": 76.9, "membrane": 79.9},

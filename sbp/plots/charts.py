@@ -244,7 +244,7 @@ def bars(
                         edgecolor="white", lw=0.5, label=name, gid=f"bars {name}")  # fmt: skip
         ax.bar_label(drawn, [form.format(value) for value in values], padding=3, fontsize=8.5)
     ax.set_yticks(range(len(labels)), labels)
-    ax.invert_yaxis()
+    ax.set_ylim(len(labels) - 0.4, -0.6)  # the first at the top
     ax.set_xlabel(ylabel)
     ax.margins(x=0.14)
     if log:

@@ -104,7 +104,7 @@ class Bench:
         self._seeds = seeds
         self._data: dict[str, Dataset | Missing] = {}
         self._trained: dict[tuple[str, str, int, int], Result] = {}
-        self._watched: dict[tuple[str, int], Watched] = {}
+        self._watched: dict[tuple[str, int, int], Watched] = {}
         self._stop = threading.Event()
         self._wall: dict[tuple[str, ...], float] = {}
         self._reused = 0.0
@@ -145,7 +145,8 @@ class Bench:
                 raise
             return Missing(
                 f"data missing: {error}; to get it: connect to the network and run again, or put "
-                f"the idx files into {data.data_root(self.root)}, or set SBP_DATA to their folder"
+                f"the idx files into {data.data_root(self.root)}, or name their folder with "
+                "--data-dir or SBP_DATA"
             )
         if name == "digits":
             return dataset
@@ -183,18 +184,20 @@ class Bench:
             self._trained |= self.parallel(f"training on {name}", todo, one, total)
         return [self._trained[key] for key in keys]
 
-    def watched(self, name: str, seeds: Iterable[int]) -> list[Watched]:
+    def watched(
+        self, name: str, seeds: Iterable[int], hidden: int = 400, epochs: int | None = None
+    ) -> list[Watched]:
         """Circuit and algebra side by side, a result per seed; each is trained once."""
         dataset = self.watch_dataset(name)
-        epochs = self.scale.watch_epochs
-        keys = [(name, seed) for seed in seeds]
+        epochs = min(epochs or self.scale.watch_epochs, self.scale.watch_epochs)
+        keys = [(name, hidden, seed) for seed in seeds]
 
-        def one(key: tuple[str, int], advance: Callable[[int], None]) -> Watched:
-            return watch(dataset, epochs=epochs, seed=key[1], progress=advance)
+        def one(key: tuple[str, int, int], advance: Callable[[int], None]) -> Watched:
+            return watch(dataset, hidden=hidden, epochs=epochs, seed=key[2], progress=advance)
 
         todo = [key for key in keys if key not in self._watched]
         total = epochs * len(dataset.x_train)
-        with self._timed(name, "watched", bool(todo)):
+        with self._timed(name, f"watched {hidden}", bool(todo)):
             self._watched |= self.parallel(f"circuit and algebra on {name}", todo, one, total)
         return [self._watched[key] for key in keys]
 

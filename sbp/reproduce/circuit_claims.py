@@ -95,11 +95,13 @@ def _outputs_then_learn(
     return spikes
 
 
-def watched_of(claim: Claim, bench: Bench) -> tuple[Measurement, list[Watched]]:
+def watched_of(
+    claim: Claim, bench: Bench, hidden: int = 400, epochs: int | None = None
+) -> tuple[Measurement, list[Watched]]:
     """The claim's watched trainings, and a measurement that says what they were made of."""
     (name,) = claim.data
     seeds = bench.seeds(claim)
-    watched = bench.watched(name, seeds)
+    watched = bench.watched(name, seeds, hidden, epochs)
     digests = {str(seed): one.digest for seed, one in zip(seeds, watched, strict=True)}
     return Measurement(
         {}, {"epochs": len(watched[0].epochs)}, (watched[0].program.circuit,), seeds, digests,
@@ -172,31 +174,46 @@ def closing_gate(claim: Claim, bench: Bench) -> Measurement:
     return found
 
 
-@measures("mnist-weight-symmetry")
+@measures("mnist-weight-symmetry", "digits-weight-bounds")
 def weight_symmetry(claim: Claim, bench: Bench) -> Measurement:
     """How far the copies of the weights have parted at the end."""
-    found, watched = watched_of(claim, bench)
+    if claim.id == "digits-weight-bounds":
+        found, watched = watched_of(claim, bench, hidden=24, epochs=30)
+    else:
+        found, watched = watched_of(claim, bench)
     rows = [symmetry(one.program, one.state) for one in watched]
-    found.values = {
+    values = {
         "parted copies of W1": [float(row["W1"]) for row in rows],
         "parted copies of W2, same sign": [float(row["W2"]) for row in rows],
         "parted synapses of the negated copy of W2": [float(row["negated"]) for row in rows],
         "largest distance of the negated copy": [float(row["distance"]) for row in rows],
         "weights of W2 at a bound": [round(100 * row["bound"], 4) for row in rows],
+        "samples before circuit and algebra part": _before_parting(watched),
+        **{
+            f"membrane, {path}": [
+                round(100 * one.epochs[-1][path]["membrane"], 4) for one in watched
+            ]
+            for path in ("circuit", "algebra")
+        },
     }
+    found.values = {quantity.name: values[quantity.name] for quantity in claim.quantities}
+    found.details["parted"] = [one.parted for one in watched]
     return found
+
+
+def _before_parting(watched: list[Watched]) -> list[float]:
+    """Samples before the weights first differed; all of them where they never did."""
+    return [
+        float(one.parted["samples_before"] if one.parted else one.total.steps[0]) for one in watched
+    ]
 
 
 @measures("fashion-mnist-circuit")
 def fashion_circuit(claim: Claim, bench: Bench) -> Measurement:
     """Where circuit and algebra part, and what becomes of the accuracy."""
     found, watched = watched_of(claim, bench)
-    total = [int(one.total.steps[0]) for one in watched]
     found.values = {
-        "samples before they part": [
-            float(one.parted["samples_before"] if one.parted else n)
-            for one, n in zip(watched, total, strict=True)
-        ],
+        "samples before they part": _before_parting(watched),
         "largest input of h when closed": [
             float(max(row["largest_h"] for row in one.epochs)) for one in watched
         ],
