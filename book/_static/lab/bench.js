@@ -128,10 +128,12 @@
     /** Follow hidden neuron `j`. */
     select(j) {
       this.stage.selected = this.w1.selected = j;
-      const n = this.w2.tiles, out = Array.from(this.network.rows("h->o").subarray(j * n, j * n + n));
+      const n = this.w2.tiles;
+      const out = Array.from(this.network.rows("h->o").subarray(j * n, j * n + n));
+      const signed = (weight) => (weight < 0 ? `−${-weight}` : `+${weight}`);
       const [best, worst] = [Math.max(...out), Math.min(...out)];
       this.chosen.textContent = `Hidden neuron ${j}: speaks most for ${out.indexOf(best)} ` +
-        `(W2 ${best > 0 ? "+" : ""}${best}), most against ${out.indexOf(worst)} (${worst}).`;
+        `(W2 ${signed(best)}), most against ${out.indexOf(worst)} (${signed(worst)}).`;
       this.lens.hidden = false;
       this.wake();
     }
@@ -319,13 +321,13 @@
       let engine = null;
       while (this.playing && performance.now() < deadline) {
         if (this.busy && this.busy(deadline)) break;
-        const period = this.turn ? this.turn.engine.program.period : 12;
-        if (this.clock < (period * 1000) / this.speed) break;
-        this.clock -= (period * 1000) / this.speed;
         if (!this.turn && !this._begin()) {
           this.pause();
           break;
         }
+        const lasts = (this.turn.engine.program.period * 1000) / this.speed;
+        if (this.clock < lasts) break;
+        this.clock -= lasts;
         engine = this.turn.engine;
         for (let ended = false; !ended; this.stage.gather(engine)) ended = this._step();
       }

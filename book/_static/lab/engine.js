@@ -26,7 +26,8 @@
   function unpackWeights(packed) {
     const weights = {};
     for (const name in packed) {
-      weights[name] = Int16Array.from(new Int8Array(bytes(packed[name]).buffer), (half) => 2 * half);
+      const halves = new Int8Array(bytes(packed[name]).buffer);
+      weights[name] = Int16Array.from(halves, (half) => 2 * half);
     }
     return weights;
   }

@@ -6,32 +6,40 @@
 
   /** Put the lab into `root`: two tabs. */
   function open(root, data) {
-    const modes = [["Draw and teach", new Drawing(data.drawn)],
-      ["Train from scratch", new Scratch(data.scratch)]];
-    const tabs = modes.map(([title], i) => el("button.lab-tab", { type: "button", role: "tab",
+    const modes = [
+      { name: "drawing", title: "Draw and teach", make: () => new Drawing(data.drawn) },
+      { name: "scratch", title: "Train from scratch", make: () => new Scratch(data.scratch) },
+    ];
+    const lab = {};  // the modes that have been opened, by name
+    const tabs = modes.map(({ title }, i) => el("button.lab-tab", { type: "button", role: "tab",
       id: `lab-tab-${i}`, "aria-controls": `lab-panel-${i}`, click: () => choose(i),
       keydown: (event) => {
         if (event.key !== "ArrowRight" && event.key !== "ArrowLeft") return;
         choose(1 - i);
         tabs[1 - i].focus();
       } }, title));
-    const panels = modes.map(([, mode], i) => el("div", { role: "tabpanel", id: `lab-panel-${i}`,
-      "aria-labelledby": `lab-tab-${i}` }, mode.root));
-    let current = -1;
+    const panels = modes.map((_, i) => el("div", { role: "tabpanel", id: `lab-panel-${i}`,
+      "aria-labelledby": `lab-tab-${i}` }));
+    let current = null;
     function choose(chosen) {
-      if (current >= 0 && current !== chosen) modes[current][1].bench.pause();
-      current = chosen;
+      const { name, make } = modes[chosen];
+      if (!lab[name]) {
+        lab[name] = make();
+        panels[chosen].append(lab[name].root);
+      }
+      if (current && current !== lab[name]) current.bench.pause();
+      current = lab[name];
       tabs.forEach((tab, i) => {
         tab.setAttribute("aria-selected", String(i === chosen));
         tab.tabIndex = i === chosen ? 0 : -1;
         panels[i].hidden = i !== chosen;
       });
-      modes[chosen][1].restyle();
+      current.restyle();
     }
     root.replaceChildren(el("div.lab-tabs", { role: "tablist", "aria-label": "What to do" }, tabs),
       ...panels);
     choose(0);
-    const restyle = () => requestAnimationFrame(() => modes[current][1].restyle());
+    const restyle = () => requestAnimationFrame(() => current.restyle());
     let width = root.clientWidth;
     new ResizeObserver(() => {
       if (root.clientWidth !== width) restyle();
@@ -40,7 +48,7 @@
     new MutationObserver(restyle).observe(document.documentElement,
       { attributes: true, attributeFilter: ["data-theme"] });
     window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
-    return { drawing: modes[0][1], scratch: modes[1][1] };
+    return lab;
   }
 
   const root = document.getElementById("sbp-lab");

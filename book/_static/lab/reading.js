@@ -12,7 +12,7 @@
         const bar = el("i.lab-bar"), dot = el("i.lab-dot");
         const foot = teach
           ? el("button.lab-digit", { type: "button", "aria-pressed": "false",
-            "aria-label": `Teach: this is ${article(digit)}`, click: () => teach(digit) }, String(digit))
+            "aria-label": `Teach: this is ${article(digit)}`, click: () => teach(digit) }, `${digit}`)
           : el("span.lab-digit", {}, String(digit));
         return { bar, dot, foot, root: el("div.lab-column", {}, dot, el("div.lab-track", {}, bar),
           foot) };
