@@ -17,6 +17,7 @@
 
 # %%
 import numpy as np
+
 from sbp import loihi
 from sbp.circuits.gating import COPY, GATE, GATE_GT, GATE_LT, RELAY, VETO
 from sbp.engines import reference

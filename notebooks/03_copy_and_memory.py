@@ -17,6 +17,7 @@
 from dataclasses import replace
 
 import numpy as np
+
 from sbp.circuits.gating import KICK, RELAY, Wiring, ring_phases
 from sbp.engines import reference
 from sbp.notebook import show

@@ -19,6 +19,7 @@
 from dataclasses import replace
 
 import numpy as np
+
 from sbp import data
 from sbp.circuits import single_layer_circuit
 from sbp.engines import compiled

@@ -18,6 +18,7 @@
 from dataclasses import replace
 
 import numpy as np
+
 from sbp import algebra
 from sbp.circuits import learning_circuit
 from sbp.engines import compiled

@@ -17,6 +17,7 @@
 import time
 
 import numpy as np
+
 from sbp.notebook import ProgressBar, TrainingBar, mnist_or_digits, show
 from sbp.plots import confusion_matrix, digits, learning_curve, weight_images
 from sbp.training import Settings, outputs, train, train_seeds

@@ -20,6 +20,7 @@
 import time
 
 import numpy as np
+
 from sbp import data, engines
 from sbp.circuits import gating_chain, learning_circuit
 from sbp.engines import compiled, reference

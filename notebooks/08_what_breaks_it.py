@@ -20,6 +20,7 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
+
 from sbp import algebra, data, pretrained
 from sbp.circuits import learning_circuit
 from sbp.engines import compiled
@@ -213,6 +214,8 @@ else:
     weights = train(
         dataset, Settings(hidden=200, epochs=10), progress=TrainingBar(10)
     ).weights
+
+# %%
 W1, W2 = (weights[name].astype(np.float32) for name in ("W1", "W2"))
 x, y = dataset.x_test[:2000].astype(np.float32), dataset.y_test[:2000]
 rng = np.random.default_rng(8)
@@ -312,6 +315,8 @@ else:
     print(
         "Fashion-MNIST is not on this machine: this part shows", dataset.name, "only."
     )
+
+# %%
 show(
     histogram(
         inputs,

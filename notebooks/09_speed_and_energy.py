@@ -22,6 +22,7 @@
 import time
 
 import numpy as np
+
 from sbp import algebra, energy, pretrained
 from sbp.circuits import inference_circuit, learning_circuit
 from sbp.claims import MEASURED

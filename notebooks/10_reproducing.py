@@ -20,6 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+
 from sbp import claims
 from sbp.notebook import show
 from sbp.plots import learning_curve
@@ -168,17 +169,16 @@ else:
 
 # %% tags=["hide-cell"]
 # 1. Into build/reproduce, unless told otherwise; here into a folder of our own.
-import contextlib
-import io
 import tempfile
+
+from IPython.utils.capture import capture_output
 
 from sbp import reproduce
 
 own = Path(tempfile.mkdtemp())
-told = io.StringIO()
-with contextlib.redirect_stdout(told), contextlib.redirect_stderr(io.StringIO()):
+with capture_output():  # a table of claims; run it in a terminal to see it
     code = reproduce.main(["circuit-sizes"], out=own, figures=False)
-print(told.getvalue().split("results and")[0])
+print("exit code", code, "| written:", *sorted(path.name for path in own.iterdir()))
 assert code == 0
 assert (own / "circuit-sizes.json").exists()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ class RunFolder:
 
     def tidy(self) -> None:
         """Remove what a killed process left half-written."""
+        (self.path / "checkpoint.old.npz").unlink(missing_ok=True)
         for name in ("checkpoint.new.npz", self.weights.name, self.history.name):
             for path in self.path.glob(f".{name}.*"):
                 path.unlink(missing_ok=True)
@@ -104,11 +106,17 @@ class RunFolder:
         arrays = {f"array:{name}": array for name, array in checkpoint.arrays.items()}
         arrays["header"] = np.array(text)
         arrays["checksum"] = np.array(hashlib.sha256(text.encode()).hexdigest())
-        # The new one is written whole before the old one moves, so that one is always good.
-        fresh = self.path / "checkpoint.new.npz"
+        # The old one gets a second name before the new one takes its place: at every moment
+        # checkpoint.npz is there, and whole.
+        fresh, old = self.path / "checkpoint.new.npz", self.path / "checkpoint.old.npz"
         write_npz(fresh, arrays)
         if self.newest.exists():
-            os.replace(self.newest, self.previous)
+            old.unlink(missing_ok=True)
+            try:
+                os.link(self.newest, old)
+            except OSError:  # a file system without hard links
+                shutil.copyfile(self.newest, old)
+            os.replace(old, self.previous)
         os.replace(fresh, self.newest)
 
     def load(self, identity: Mapping[str, Any]) -> Checkpoint | None:

@@ -313,14 +313,20 @@ CLAIMS = (
         "Comments in the authors' code (threshold 0.5; weights clipped at +-254)",
         "published",
         (
-            Quantity("exact", 73.4, 0.9, "%"),
-            Quantity("spike", 76.9, 0.9, "%"),
-            Quantity("membrane", 79.9, 0.9, "%"),
+            Quantity("exact, last epoch", 73.4, 6.2, "%"),
+            Quantity("spike, last epoch", 76.9, 2.2, "%"),
+            Quantity("membrane, last epoch", 79.9, 1.9, "%"),
+            Quantity("exact, best epoch", unit="%"),
+            Quantity("spike, best epoch", unit="%"),
+            Quantity("membrane, best epoch", unit="%"),
         ),
-        "The best of 60 epochs by test accuracy, for each measure by itself; weights clipped at "
-        "-256 and 254 as on the chip.  The number of epochs and the checkpoint behind the "
-        "authors' figures are not known to us.",
-        _SAMPLING.format("0.4"),
+        "Test accuracy after the 60th epoch, weights clipped at -256 and 254 as on the chip.  The "
+        "number of epochs and the checkpoint behind the authors' figures are not known to us; "
+        "three figures of one network cannot each be the best of its own epoch, so they are "
+        "compared with the last one, and the best of 60 epochs is shown beside.",
+        "Two standard deviations of a single run's last epoch (over the ten seeds here: 3.1, 1.1 "
+        "and 1.0 points), since the authors' figures are taken for one run; accuracy still moves "
+        "by as much from epoch to epoch.",
         seeds=10,
         engine="algebra",
         data=("fashion-mnist",),

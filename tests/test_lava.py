@@ -60,7 +60,7 @@ from sbp.engines.lava.processes.plastic import ExactLearningDense
 pytestmark = pytest.mark.lava
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
-EXAMPLES = int(os.environ.get("SBP_LAVA_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("SBP_LAVA_EXAMPLES", "6"))
 EVERYTHING = Record(spikes="all", u="all", v="all")
 
 

@@ -19,6 +19,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -247,11 +248,13 @@ def assemble(quick: bool) -> Path:
     for name in ("_config.yml", "_toc.yml", "CHANGELOG.md"):
         shutil.copy(ROOT / name, source)
     shutil.copytree(PAGES, source / "book")
-    if (ROOT / "results" / "status.md").exists():
-        shutil.copytree(ROOT / "results", source / "results")
+    status = source / "results" / "status.md"
+    if (ROOT / "results").is_dir():
+        shutil.copytree(ROOT / "results", status.parent)
     else:
-        (source / "results").mkdir()
-        (source / "results" / "status.md").write_text(NO_STATUS, encoding="utf-8")
+        status.parent.mkdir()
+    if not status.exists():
+        status.write_text(NO_STATUS, encoding="utf-8")
     (source / "sbp" / "engines").mkdir(parents=True)  # printed on the page about engines
     shutil.copy(ROOT / "sbp" / "engines" / "reference.py", source / "sbp" / "engines")
     (source / "notebooks").mkdir()
@@ -264,6 +267,9 @@ def assemble(quick: bool) -> Path:
     mathjax = importlib.util.find_spec("sphinx-mathjax-offline")
     if mathjax is None or mathjax.origin is None:
         raise BookError("sphinx-mathjax-offline is not installed; install the extra 'book'")
+    from sbp import lab
+
+    lab.write(source / "book" / "_static" / "lab" / "data.js")  # what the page of the lab runs on
     target = source / "book" / "_static" / "mathjax"
     target.mkdir(parents=True, exist_ok=True)
     # One file that holds everything: nothing is loaded later, from here or elsewhere.
@@ -313,7 +319,7 @@ def jupyter_book(source: Path, quick: bool, builder: str) -> None:
         ).returncode
     text = log.read_text(encoding="utf-8", errors="replace")
     # Jupyter Book has been seen to exit with 0 in spite of -W.
-    told = (line for line in text.splitlines() if "WARNING:" in line or "ERROR:" in line)
+    told = re.findall(r".*\b(?:WARNING|ERROR|CRITICAL|SEVERE):.*", text)
     warnings = list(dict.fromkeys(told))
     if code or warnings:
         shown = "\n".join(warnings or text.splitlines()[-30:])

@@ -5,8 +5,10 @@ Binder makes them when it builds its machine (`postBuild`); for Colab they are p
 site, on the branch ``gh-pages``, with a first cell that installs the package.  Colab has no
 Python 3.10, and so no Lava: such notebooks get no Colab button.
 
-*Preloaded fonts.*  Pages opened from disk (``file://``) may not preload fonts; the style sheet
-loads the same fonts anyway, so the preloading is left out.
+*Finished pages.*  Pages opened from disk (``file://``) may not preload fonts, and the style sheet
+loads the same fonts anyway: the preloading goes.  So does the set-up of Thebe, which is not used,
+names another site, and is written twice, which the browser reports as an error; and a role that
+docutils gives to bibliographies without the roles that it demands of their parts.
 """
 
 import re
@@ -16,7 +18,11 @@ from typing import Any
 from sphinx.application import Sphinx
 
 NEEDS_LAVA = {"notebooks/07_lava"}
-PRELOAD = re.compile(r'\s*<link rel="preload" as="font"[^>]*>')
+UNWANTED = re.compile(
+    r'\s*<link rel="preload" as="font"[^>]*>'
+    r"|<script>const THEBE_JS_URL[^<]*</script>"
+    r'|(?<=<div) role="list"(?= class="citation-list">)'
+)
 
 
 def redirect(app: Sphinx, pagename: str, template: str, context: dict[str, Any], tree: Any) -> None:
@@ -34,17 +40,17 @@ def redirect(app: Sphinx, pagename: str, template: str, context: dict[str, Any],
         group["buttons"] = list(buttons.values())
 
 
-def drop_preloads(app: Sphinx, exception: Exception | None) -> None:
-    """Take the preloading out of every finished page."""
+def clean(app: Sphinx, exception: Exception | None) -> None:
+    """Take what is unwanted out of every finished page."""
     if exception is None and app.builder.format == "html":
         for page in Path(app.outdir).rglob("*.html"):
             text = page.read_text(encoding="utf-8")
-            if PRELOAD.search(text):
-                page.write_text(PRELOAD.sub("", text), encoding="utf-8")
+            if UNWANTED.search(text):
+                page.write_text(UNWANTED.sub("", text), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Run after the theme's own handlers, which have priority 501."""
     app.connect("html-page-context", redirect, priority=700)
-    app.connect("build-finished", drop_preloads)
+    app.connect("build-finished", clean)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -38,12 +38,15 @@ def _percent(results: list[Result], name: str, best: bool) -> list[float]:
 def accuracy(claim: Claim, bench: Bench) -> Measurement:
     """The three accuracies, at the best epoch or the last one."""
     (name,) = claim.data
-    best = claim.id in ("mnist-best-checkpoint", "fashion-mnist")
     seeds = bench.seeds(claim)
     results = bench.trainings(name, seeds, epochs=30 if name == "digits" else None)
-    values = {measure: _percent(results, measure, best) for measure in MEASURES}
-    if "mse" in [quantity.name for quantity in claim.quantities]:
-        values["mse"] = [round(result.epochs[-1]["mse"], 6) for result in results]
+    values = {}
+    for measure in MEASURES:
+        last, best = (_percent(results, measure, choose) for choose in (False, True))
+        values[f"{measure}, last epoch"], values[f"{measure}, best epoch"] = last, best
+        values[measure] = best if claim.id == "mnist-best-checkpoint" else last
+    values["mse"] = [round(result.epochs[-1]["mse"], 6) for result in results]
+    values = {quantity.name: values[quantity.name] for quantity in claim.quantities}
     return Measurement(
         values,
         {"epochs": len(results[0].epochs), "curves": _curves(results)},

@@ -32,9 +32,9 @@ def draw(claim: Claim, record: Mapping[str, Any]) -> Picture:
         return widths(claim, details)
     if "curves" in details:
         published = {
-            q.name: q.expected / 100
+            q.name.partition(",")[0]: q.expected / 100
             for q in claim.quantities
-            if q.expected is not None and q.name in MEASURES and q.unit == "%"
+            if q.expected is not None and q.unit == "%"
         }
         names = ", ".join(record["data"])
         return learning_curve(

@@ -76,6 +76,8 @@ def _in_child(lifeline: tuple[int, ...], target: Callable[..., None]) -> Callabl
 class _Processes(MultiProcessing):
     """Lava's operating-system processes, made to end."""
 
+    QUIET = "it ended without a word, exit code 0"
+
     def __init__(self) -> None:
         super().__init__()
         self._lifeline: tuple[int, ...] = os.pipe()
@@ -155,6 +157,12 @@ class _Runtime(Runtime):
     def check(self) -> None:
         """Raise if a process has ended."""
         failure = self._messaging_infrastructure.failure()
+        for _ in range(PATIENCE):
+            if failure != _Processes.QUIET:
+                break
+            # It left in good order because another failed, and that one is about to say why.
+            time.sleep(POLL)
+            failure = self._messaging_infrastructure.failure()
         if failure is not None:
             last = failure.strip().splitlines()[-1]
             raise LavaError(f"a Lava process failed: {last}\n{failure}".rstrip())
