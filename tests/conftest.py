@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,3 +82,8 @@ def refused(sbp):
         return lines[-1]
 
     return run
+
+
+# A busy machine is no defect: examples have no time limit of their own.
+hypothesis.settings.register_profile("sbp", deadline=None)
+hypothesis.settings.load_profile("sbp")

@@ -99,7 +99,11 @@ def settled(page, url):
     """Open a page and wait for its mathematics."""
     page.goto(url, wait_until="load")
     page.wait_for_function("!window.MathJax || !MathJax.startup || !!MathJax.startup.document")
-    page.evaluate("() => window.MathJax?.startup?.promise")
+    # An evaluation has no time limit of its own.
+    page.evaluate(
+        "() => Promise.race([window.MathJax?.startup?.promise,"
+        " new Promise(after => setTimeout(after, 9000))])"
+    )
 
 
 def test_the_book_was_built():

@@ -348,6 +348,8 @@ def test_circuit_claims_run_on_a_small_scale(
     """Every claim about a watched training, on the digits in place of MNIST's files."""
     digits = data.load("digits").take(400, 100)
     monkeypatch.setattr(Bench, "_load", lambda self, name: digits)
+    monkeypatch.delenv("SBP_DATA", raising=False)  # else it is stale beside the real MNIST
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     ids = [c.id for c in CLAIMS if c.engine == "compiled"]
     scale = Scale(epochs=1, watch_epochs=2)
     assert reproduce.main(ids, "smoke", seeds=1, out=tmp_path, scale=scale) == 0
