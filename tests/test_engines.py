@@ -243,10 +243,7 @@ def test_kernels_with_the_jit_off():
     """The same properties in plain Python, where coverage can see the kernels."""
     here = Path(__file__)
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "SBP_EXAMPLES": "15"}
-    chosen = [f"{here}::test_random_circuits"]
-    if np.lib.NumpyVersion(np.__version__) < "2.0.0":
-        # From NumPy 2 on, plain Python adds int8 scalars in int8; compiled code never does.
-        chosen.append(f"{here.parent / 'test_algebra.py'}::test_circuit")
+    chosen = [f"{here}::test_random_circuits", f"{here.parent / 'test_algebra.py'}::test_circuit"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen],
         env=environment, capture_output=True, text=True, cwd=here.parent.parent,
