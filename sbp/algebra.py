@@ -153,7 +153,7 @@ def train_rows(rows1, rows2, inputs, targets, order):
             e = 0
             if 0 < a1[j] <= HALF_ABOVE:
                 for k in range(n_o):
-                    e += np.int32(d[k]) * np.int32(rows2[j, k])
+                    e += np.int32(d[k]) * np.int32(rows2[j, k])  # type: ignore[assignment]
             change[j] = np.int8(e > 0) - np.int8(e < 0)
         for k in range(n_spikes):
             add_saturating(rows2[active_h[k]], d)

@@ -1,6 +1,7 @@
 """What several test modules share."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,11 @@ SHARED = ROOT.parent / "shared"
 # A started process finds the package in a checkout that is not installed, and caches bytecode.
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 ENVIRONMENT["PYTHONPATH"] = str(ROOT)
+
+CHROMIUM_FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +37,20 @@ def golden_dir():
     if not (SHARED / "golden").is_dir():
         pytest.skip("the golden traces of another simulation are not here")
     return SHARED / "golden"
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A real browser; one for all modules, since Playwright allows one at a time in a process."""
+    from playwright.sync_api import sync_playwright
+
+    names = (os.environ.get("SBP_CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
+    program = next((found for name in names if name and (found := shutil.which(name))), None)
+    assert program, "no Chromium: install it, or set SBP_CHROMIUM"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=list(CHROMIUM_FLAGS))
+        yield opened
+        opened.close()
 
 
 @pytest.fixture

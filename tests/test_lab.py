@@ -142,21 +142,6 @@ def test_command_line(tmp_path, capsys):
 # -- the browser --------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    from playwright.sync_api import sync_playwright
-
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    assert path, f"no browser found: install one of {', '.join(names)}"
-    flags = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
-    flags += " --disable-background-networking --disable-component-update"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags.split())
-        yield browser
-        browser.close()
-
-
 class Lab:
     """The page, opened; `close` fails on anything the page complained about or asked for."""
 

@@ -96,11 +96,6 @@ PLACE_OPTIONS = options(
         help="Least value of a pixel that spikes; default as published.",
     ),
 )
-LAYOUT_OPTION = click.option(
-    "--layout",
-    type=click.Choice(["network", "fused"]),
-    help="Lava only: one process per population and projection, or one for the whole circuit.",
-)
 JSON_OPTION = click.option(
     "--json",
     "json_file",
@@ -136,13 +131,23 @@ def engine_option(names: tuple[str, ...], default: str | None) -> Decorator:
     )
 
 
-def engine_options(engine: str, layout: str | None) -> dict[str, Any]:
+def layout_option(usual: str) -> Decorator:
+    """``--layout``; `usual` is what `engine_options` takes without it."""
+    return click.option(
+        "--layout",
+        type=click.Choice(["network", "fused"]),
+        help="Lava only: one process per population and projection, or one for the whole circuit."
+        f"  Default: {usual}.",
+    )
+
+
+def engine_options(engine: str, layout: str | None, usual: str) -> dict[str, Any]:
     """What is handed to the engine beside the program."""
-    if layout is None:
-        return {}
-    if engine != "lava":
+    if engine == "lava":
+        return {"layout": layout or usual}
+    if layout is not None:
         raise click.UsageError(f"--layout {layout} applies to --engine lava only, not {engine}")
-    return {"layout": layout}
+    return {}
 
 
 def load_dataset(

@@ -10,7 +10,6 @@ import click
 from sbp.cli.options import (
     CIRCUIT_ENGINES,
     CIRCUITS,
-    LAYOUT_OPTION,
     NATURAL,
     POSITIVE,
     SampleRange,
@@ -18,6 +17,7 @@ from sbp.cli.options import (
     engine_option,
     engine_options,
     examples,
+    layout_option,
     load_dataset,
     load_weights,
 )
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 )
 @click.argument("file", metavar="TRACE.npz", type=click.Path(path_type=Path))
 @engine_option(CIRCUIT_ENGINES, "reference")
-@LAYOUT_OPTION
+@layout_option("network")
 def verify(file: Path, engine: str, layout: str | None) -> None:
     """Replay a golden trace and compare every spike and weight.
 
@@ -46,7 +46,7 @@ def verify(file: Path, engine: str, layout: str | None) -> None:
     first) and the exit code is 1.  `pydoc sbp.trace` describes the format, for traces of an
     FPGA, another simulator or a board.
     """
-    options = engine_options(engine, layout)
+    options = engine_options(engine, layout, "network")
 
     from sbp import trace
     from sbp.program import lower
@@ -134,7 +134,7 @@ def verify(file: Path, engine: str, layout: str | None) -> None:
     help="Gates in a gating chain's ring; default stages + 1.",
 )
 @engine_option(CIRCUIT_ENGINES, "compiled")
-@LAYOUT_OPTION
+@layout_option("network")
 @click.option(
     "--states",
     metavar="NAME,...|all",
@@ -173,7 +173,7 @@ def trace(
     everything that a replay needs (`sbp verify`) and nothing pickled; `pydoc sbp.trace` describes
     it.  The CSV has a line "step,sample,phase,population,neuron" for every spike.
     """
-    options = engine_options(engine, layout)
+    options = engine_options(engine, layout, "network")
 
     from sbp import trace as traces
     from sbp.files import arrays_digest

@@ -13,7 +13,6 @@ import click
 from sbp.cli.options import (
     ENGINES,
     JSON_OPTION,
-    LAYOUT_OPTION,
     NATURAL,
     POSITIVE,
     dataset_of,
@@ -21,6 +20,7 @@ from sbp.cli.options import (
     engine_option,
     engine_options,
     examples,
+    layout_option,
     load_dataset,
     load_weights,
 )
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 )
 @dataset_options("digits")
 @engine_option(ENGINES, "algebra")
-@LAYOUT_OPTION
+@layout_option("fused")
 @click.option(
     "--hidden", metavar="N", type=POSITIVE, default=400, show_default=True, help="Hidden neurons."
 )
@@ -107,7 +107,7 @@ def train(
     """
     if strict and engine == "algebra":
         raise click.UsageError("--strict watches a circuit: choose another engine than algebra")
-    options = engine_options(engine, layout)
+    options = engine_options(engine, layout, "fused")
     folder = _folder(out, resume, force)
     if json_file is not None:
         from sbp.files import check_writable
@@ -122,7 +122,8 @@ def train(
     if not quiet:
         sizes = f"{data.n_inputs}-{hidden}-{data.n_classes}"
         click.echo(
-            f"{data.name} {sizes}, {len(data.x_train):,} training samples, {engine}, seed {seed}",
+            f"{data.name} {sizes}, {len(data.x_train):,} training samples, "
+            f"{' '.join([engine, *options.values()])}, seed {seed}",
             err=True,
         )
     if folder is not None and force:
@@ -246,7 +247,7 @@ def _report(result: Result, data: Dataset, out: Path | None, json_file: Path | N
 @click.argument("run", metavar="RUN")
 @dataset_options(None)
 @engine_option(ENGINES, "compiled")
-@LAYOUT_OPTION
+@layout_option("fused")
 @click.option("--test-samples", type=POSITIVE, metavar="N", help="Test on the first N only.")
 @JSON_OPTION
 def evaluate(
@@ -265,7 +266,7 @@ def evaluate(
     RUN is the folder of a training run, a weights.npz, or `pretrained`, the 400-400-10 network
     that ships.  The samples run through the inference circuit: four steps each.
     """
-    options = engine_options(engine, layout)
+    options = engine_options(engine, layout, "fused")
     weights = load_weights(run)
     if json_file is not None:
         from sbp.files import check_writable
