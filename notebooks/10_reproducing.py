@@ -47,19 +47,16 @@ assert sum(count.values()) == len(claims.CLAIMS)
 
 # %%
 for row in verdicts.values():
-    print(f"{row.claim.id}: {row.status}")
+    print(f"{row.claim.id}: {row.status}", *row.why[:1])
     for quantity in row.claim.quantities:
-        published = expected(row.claim, quantity) or "nothing to compare with"
-        print(
-            f"    {quantity.name}: {shown(row.values.get(quantity.name, ()), quantity)}"
-            f"   [{published}]"
-        )
-    for reason in row.why:
-        print(f"    ({reason})")
+        if published := expected(row.claim, quantity):
+            measured = shown(row.values.get(quantity.name, ()), quantity)
+            print(f"    {quantity.name}: {measured}, expected {published}")
 
 # %% [markdown]
-# [The status page](../results/status.md) gives the same as a table, with the tolerance
-# of every claim and the reason for it.
+# These are the quantities that have something to be compared with. [The status
+# page](../results/status.md) has all of them, the tolerance of every claim and the reason
+# for it.
 #
 # ## How good is it?
 #

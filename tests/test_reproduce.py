@@ -98,9 +98,9 @@ def test_status_page_has_every_claim_explained(made: Path) -> None:
         assert f"## {claim.id}\n\n{claim.statement}\n" in page
         assert f"[{claim.id}](#{claim.id})" in page
     assert page.count("**not run**: no result yet") == len(CLAIMS) - len(QUICK)
-    assert (
-        "| [circuit-sizes](#circuit-sizes) | neurons, learning | 3,282 (derived) | 3,282 |" in page
-    )
+    row = "| [circuit-sizes](#circuit-sizes): neurons, learning | 3,282 (derived) | 3,282 |"
+    assert f"{row} **agrees** |" in page
+    assert "| synapses, inference | 165,215 (derived) | 165,215 |" in page
     assert "](circuit-sizes.png)" in page
 
 

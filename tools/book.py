@@ -379,6 +379,8 @@ def build_pdf(quick: bool) -> None:
     jupyter_book(source, quick, "singlehtml")
     # The one page lies in a folder but refers to everything from the top.  Solutions are shown.
     text = (single / "book" / "index.html").read_text(encoding="utf-8")
+    # Links to files would become this machine's paths.
+    text = re.sub(r'(<a\b[^>]*?) href="(?!#|https?:)[^"]*"', r"\1", text)
     page = single / "print.html"
     page.write_text(text.replace("<details class=", "<details open class="), encoding="utf-8")
     with tempfile.TemporaryDirectory() as profile:

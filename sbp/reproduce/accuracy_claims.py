@@ -120,8 +120,8 @@ def beyond(claim: Claim, bench: Bench) -> Measurement:
     best = max(groups, key=lambda group: sum(group["spike"]))
     chip = best["chip"]
     values = {
-        "best spike": [round(100 * value, 4) for value in best["spike"]],
-        "best membrane": [round(100 * value, 4) for value in best["membrane"]],
+        "spike, best network": [round(100 * value, 4) for value in best["spike"]],
+        "membrane, the same network": [round(100 * value, 4) for value in best["membrane"]],
         "share of the chip's neurons": [round(100 * chip["share of neurons"], 3)],
         "share of the chip's synaptic memory, at least": [
             round(100 * chip["share of synaptic memory"], 3)

@@ -153,7 +153,7 @@ def parting(claim: Claim, details: Mapping[str, Any]) -> Picture:
             _mean_line(top, rows.tolist(), colour, style, f"{measure}, {path}")
             said.append(f"{measure} accuracy of the {path} ends at {rows[:, -1].mean():.1f} %")
     top.set_ylabel("accuracy, %")
-    top.legend(frameon=False, ncols=2, loc="lower right")
+    top.legend(frameon=False, ncols=2, loc="center right")
     h = _mean_line(middle, details["largest_h"], VERMILLION, "-", "")
     _limit(middle, details["limit"])
     middle.set_ylabel("largest input of h\nwhile closed")
@@ -194,8 +194,8 @@ def beside_off_chip(claim: Claim, details: Mapping[str, Any]) -> Picture:
 
 @picture
 def widths(claim: Claim, details: Mapping[str, Any]) -> Picture:
-    """Accuracy by hidden size, a line for each crop and shift."""
-    fig = _titled(claim, 3.8)
+    """Accuracy by hidden size, a line for each crop and shift, a point for each seed."""
+    fig = _titled(claim, 4.4)
     panels = fig.subplots(1, 2)
     lines: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for job in details["jobs"]:
@@ -208,6 +208,9 @@ def widths(claim: Claim, details: Mapping[str, Any]) -> Picture:
             jobs = sorted(jobs, key=lambda job: job["job"]["hidden"])
             hidden = [job["job"]["hidden"] for job in jobs]
             means = [100 * float(np.mean(job[measure])) for job in jobs]
+            for n, job in zip(hidden, jobs, strict=True):
+                seeds = [100 * value for value in job[measure]]
+                ax.plot([n] * len(seeds), seeds, ".", color=colour, alpha=0.6, ms=6)
             ax.plot(hidden, means, marker=marker, color=colour,
                     label=f"crop {crop}, shift {shift}")  # fmt: skip
             said.append(f"{measure}, crop {crop}, shift {shift}: {means[0]:.1f} % with "
@@ -219,7 +222,7 @@ def widths(claim: Claim, details: Mapping[str, Any]) -> Picture:
         ax.set_ylabel(f"{measure} accuracy, %")
         ax.grid(axis="y", color="#dddddd", lw=0.6)
     panels[0].legend(frameon=False, fontsize=8)
-    fig.alt = f"Accuracy by hidden size. {'. '.join(said)}."
+    fig.alt = f"Accuracy by hidden size, a line for the mean over seeds, points for the seeds. {'. '.join(said)}."
     return fig
 
 

@@ -1,11 +1,11 @@
-"""The status page in Markdown: the table, and every row explained."""
+"""The status page in Markdown: every claim in one row, then each with all its numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from sbp.claims import TABLE_1
+from sbp.claims import TABLE_1, Quantity
 from sbp.reproduce.status import MEANING, Verdict, expected, number, shown
 
 
@@ -19,11 +19,12 @@ def markdown(verdicts: Sequence[Verdict]) -> str:
         *(f"- **{status}**: {meaning}." for status, meaning in MEANING.items()),
         "",
         *_rows(
-            ("claim", "quantity", "published", "measured here", "seeds", "status"),
-            [cells for row in verdicts for cells in _cells(row)],
+            ("claim: first quantity", "published", "measured here", "status"),
+            [_summary(row) for row in verdicts],
         ),
         "",
-        "Means over seeds, with the standard deviation (n - 1) where there are several.",
+        "Means over seeds, with the standard deviation (n - 1) where there are several.  The other "
+        "quantities of a claim are below it.",
     ]
     for row in verdicts:
         lines += ["", f"## {row.claim.id}", "", *_explained(row)]
@@ -48,19 +49,15 @@ def _rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _cells(row: Verdict) -> list[tuple[str, ...]]:
-    seeds = str(len(row.record["seeds"]) or "-") if row.record else "-"
-    return [
-        (
-            f"[{row.claim.id}](#{row.claim.id})" if index == 0 else "",
-            quantity.name,
-            expected(row.claim, quantity) or "-",
-            shown(row.values.get(quantity.name, ()), quantity),
-            seeds if index == 0 else "",
-            f"**{row.status}**" if index == 0 else "",
-        )
-        for index, quantity in enumerate(row.claim.quantities)
-    ]
+def _numbers(row: Verdict, quantity: Quantity) -> tuple[str, str]:
+    """Published and measured."""
+    measured = shown(row.values.get(quantity.name, ()), quantity)
+    return expected(row.claim, quantity) or "-", measured.replace("+-", "±")
+
+
+def _summary(row: Verdict) -> tuple[str, ...]:
+    name, first = row.claim.id, row.claim.quantities[0]
+    return f"[{name}](#{name}): {first.name}", *_numbers(row, first), f"**{row.status}**"
 
 
 def _explained(row: Verdict) -> list[str]:
@@ -74,6 +71,11 @@ def _explained(row: Verdict) -> list[str]:
     lines = [
         claim.statement,
         "",
+        *_rows(
+            ("quantity", "published", "measured here"),
+            [(quantity.name, *_numbers(row, quantity)) for quantity in claim.quantities],
+        ),
+        "",
         f"- {origin}: {claim.source}.",
         f"- How: {claim.how}",
         f"- Tolerance: {', '.join(tolerances) + '. ' if tolerances else ''}{claim.why}",
@@ -84,8 +86,10 @@ def _explained(row: Verdict) -> list[str]:
     if row.record:
         made = row.record
         engine = f", engine {made['code']['engine']}" if made["code"]["engine"] else ""
+        n_seeds = len(made["seeds"])
+        seeds = f", {n_seeds} seed{'s' * (n_seeds > 1)}" if n_seeds else ""
         lines.append(
-            f"- Made with the {made['preset']} preset{engine}, in {made['seconds']:.0f} s on "
+            f"- Made with the {made['preset']} preset{engine}{seeds}, in {made['seconds']:.0f} s on "
             f"{made['machine']['cores']} cores ({made['machine']['cpu']}).  "
             f"Numbers: [{claim.id}.json]({claim.id}.json)."
         )
@@ -157,22 +161,33 @@ def _populations(populations: dict[str, Any]) -> list[str]:
 
 def _jobs(jobs: list[dict[str, Any]]) -> list[str]:
     def mean(job: dict[str, Any], name: str) -> str:
-        return f"{100 * sum(job[name]) / len(job[name]):.2f}"
+        values = [100 * value for value in job[name]]
+        return shown(values, Quantity(name, unit="%")).removesuffix(" %").replace("+-", "±")
+
+    def dead(job: dict[str, Any]) -> str:
+        found = [
+            f"{', '.join(map(str, outputs))} (seed {seed})"
+            for seed, outputs in zip(job["seeds"], job["dead outputs"], strict=True)
+            if outputs
+        ]
+        return "; ".join(found) or "none"
 
     rows = [
         ("-".join(map(str, job["sizes"])), str(job["job"]["shift"]), mean(job, "exact"),
-         mean(job, "spike"), mean(job, "membrane"),
+         mean(job, "spike"), mean(job, "membrane"), dead(job),
          f"{job['check']['largest input of closed h']:,}",
          f"{job['check']['differing weights']:,}", f"{job['chip']['neurons']:,}",
          f"{100 * job['chip']['share of synaptic memory']:.1f} %")
         for job in jobs
     ]  # fmt: skip
-    heads = ("network", "shift", "exact %", "spike %", "membrane %", "largest input of closed h",
+    heads = ("network", "shift", "exact %", "spike %", "membrane %", "dead outputs", "largest input of closed h",
              "weights differing", "neurons", "synaptic memory, at least")  # fmt: skip
     check = jobs[0]["check"]
     return [
         "",
-        "Last epoch, mean over seeds; the two columns after the accuracies compare the circuit "
+        "Last epoch, mean over seeds.  An output is dead if its input is 0 or below for every "
+        "training sample of its class: the derivative is 0 there, no error neuron fires, and "
+        "nothing brings it back.  The two columns after that compare the circuit "
         f"(compiled engine) with the algebra on {check['samples']:,} further samples (the closing "
         f"gate holds up to {check['limit']:,}):",
         "",

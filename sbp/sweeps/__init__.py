@@ -36,7 +36,8 @@ def summary(records: Iterable[dict[str, Any] | None]) -> list[dict[str, Any]]:
     -------
     list of dict
         "job" (without its seed), "seeds", "exact", "spike", "membrane" (fractions, one per seed),
-        "sizes", "chip", "check" (that of the seed with the largest input).
+        "dead outputs" (a list for each seed), "sizes", "chip", "check" (that of the seed with the
+        largest input).
     """
     groups: dict[str, dict[str, Any]] = {}
     for record in records:
@@ -46,9 +47,10 @@ def summary(records: Iterable[dict[str, Any] | None]) -> list[dict[str, Any]]:
         key = json.dumps(job, sort_keys=True)
         group = groups.setdefault(key, {
             "job": job, "seeds": [], "sizes": record["sizes"], "chip": record["chip"],
-            "check": record["check"], "exact": [], "spike": [], "membrane": [],
+            "check": record["check"], "exact": [], "spike": [], "membrane": [], "dead outputs": [],
         })  # fmt: skip
         group["seeds"].append(record["job"]["seed"])
+        group["dead outputs"].append(record["dead outputs"])
         for name in ("exact", "spike", "membrane"):
             group[name].append(record["curves"][name][-1])
         largest = "largest input of closed h"

@@ -27,7 +27,7 @@ from sbp.program import lower
 from sbp.training import Measures, epoch_order, initial_weights, one_hot, sizes_of
 from sbp.watch import RECORD, differing, largest_closed
 
-FORMAT = "sbp sweep job 1"
+FORMAT = "sbp sweep job 2"
 #: What a job depends on beside the computing modules.
 MODULES = ("energy.py", "watch.py", "sweeps/job.py")
 CHECKED = 2000  #: further samples on which circuit and algebra are compared at the end
@@ -215,6 +215,22 @@ def check_circuit(
     }
 
 
+def dead_outputs(sums: np.ndarray, labels: np.ndarray) -> list[int]:
+    """Outputs that can not learn to fire: a2 is 0 or below for all samples of their class.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (n, n_o)
+        a2, membrane input of the output layer, weight units.
+    labels : ndarray of int, shape (n,)
+
+    Notes
+    -----
+    There the derivative is 0, so that d+ stays silent: nothing brings the output back.
+    """
+    return [k for k in np.unique(labels).tolist() if (sums[labels == k, k] <= 0).all()]
+
+
 def run_job(job: Job, root: str | None = None) -> dict[str, Any]:
     """Train; the record of the job's result file.
 
@@ -242,6 +258,7 @@ def run_job(job: Job, root: str | None = None) -> dict[str, Any]:
         "weights": arrays_digest(weights),
         "chip": chip_limits(sizes),
         "check": check_circuit(weights, shown[rows], targets[rows]),
+        "dead outputs": dead_outputs(network.outputs(shown)[1], dataset.y_train),
         "data": dataset.checksum,
         "code": code(),
         "versions": provenance.versions(),
