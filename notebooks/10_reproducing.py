@@ -55,8 +55,8 @@ for row in verdicts.values():
 
 # %% [markdown]
 # These are the quantities that have something to be compared with. [The status
-# page](../results/status.md) has all of them, the tolerance of every claim and the reason
-# for it.
+# page](../results/status.md) has all of them, the tolerance of every claim and the
+# reason for it.
 #
 # ## How good is it?
 #

@@ -33,8 +33,9 @@ from collections.abc import Mapping
 import numpy as np
 from numba import njit
 
+from sbp.errors import SpecError
 from sbp.loihi import WEIGHT_MAX, WEIGHT_MIN
-from sbp.program import check_weights
+from sbp.program import check_spikes, check_weights
 
 NAME = "algebra"
 
@@ -184,6 +185,9 @@ def forward_rows(rows1, rows2, inputs, out_spikes, out_sums):
 
 
 def _rows(weights: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    for name in ("W1", "W2"):
+        if name not in weights:
+            raise SpecError(f"the weights {name} are missing")
     w1, w2 = np.asarray(weights["W1"]), np.asarray(weights["W2"])
     n_h = w1.shape[0] if w1.ndim == 2 else 0
     w1 = check_weights("W1", w1, (n_h, w1.shape[-1]))
@@ -229,13 +233,30 @@ class Network:
         -------
         int
             Samples whose outputs equalled the target before the update.
+
+        Raises
+        ------
+        SpecError
+            For a shape or a value that does not fit, or a row that is not there.
         """
-        order = np.arange(len(inputs)) if order is None else np.asarray(order, np.int64)
+        # The kernels look at no bounds.
+        inputs = check_spikes("inputs", inputs, len(self._rows1))
+        targets = check_spikes("targets", targets, self._n_o)
+        if len(targets) != len(inputs):
+            raise SpecError(f"{len(targets)} targets", allowed=f"{len(inputs)}, one for each input")
+        order = np.arange(len(inputs)) if order is None else np.asarray(order)
+        if order.ndim != 1 or not np.issubdtype(order.dtype, np.integer):
+            raise SpecError(f"order is {order.dtype} of shape {order.shape}",
+                            allowed="a list of row numbers")  # fmt: skip
+        order = order.astype(np.int64)
+        if len(order) and not 0 <= order.min() <= order.max() < len(inputs):
+            raise SpecError(f"order holds rows {order.min()} to {order.max()}",
+                            allowed=f"0 to {len(inputs) - 1}")  # fmt: skip
         return int(train_rows(self._rows1, self._rows2, inputs, targets, order))
 
     def outputs(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Output spikes (n, n_o) bool and sums a2 (n, n_o) int32, weight units."""
-        n_o = self._n_o
+        inputs, n_o = check_spikes("inputs", inputs, len(self._rows1)), self._n_o
         spikes = np.empty((len(inputs), n_o), np.uint8)
         half_sums = np.empty((len(inputs), n_o), np.int32)
         forward_rows(self._rows1, self._rows2, inputs, spikes, half_sums)

@@ -57,6 +57,7 @@ class RunFolder:
         self.previous = self.path / "checkpoint.previous.npz"
         self.weights = self.path / "weights.npz"
         self.history = self.path / "history.json"
+        self._newest_is_bad = False  # found by `load`
 
     @property
     def used(self) -> bool:
@@ -93,7 +94,7 @@ class RunFolder:
                 path.unlink(missing_ok=True)
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write `checkpoint`; the one before it is kept beside it."""
+        """Write `checkpoint`; the good one before it is kept beside it."""
         header = {
             "format": FORMAT,
             "identity": checkpoint.identity,
@@ -110,7 +111,7 @@ class RunFolder:
         # checkpoint.npz is there, and whole.
         fresh, old = self.path / "checkpoint.new.npz", self.path / "checkpoint.old.npz"
         write_npz(fresh, arrays)
-        if self.newest.exists():
+        if self.newest.exists() and not self._newest_is_bad:
             old.unlink(missing_ok=True)
             try:
                 os.link(self.newest, old)
@@ -118,6 +119,7 @@ class RunFolder:
                 shutil.copyfile(self.newest, old)
             os.replace(old, self.previous)
         os.replace(fresh, self.newest)
+        self._newest_is_bad = False
 
     def load(self, identity: Mapping[str, Any]) -> Checkpoint | None:
         """The newest good checkpoint of the run `identity`; None if there is no checkpoint.
@@ -136,6 +138,7 @@ class RunFolder:
             except FileError as error:
                 problems.append(str(error))
                 continue
+            self._newest_is_bad = bool(problems)
             for problem in problems:
                 warnings.warn(
                     f"{problem}; going on from {path.name}, epoch {len(checkpoint.epochs)}",
@@ -212,10 +215,27 @@ def load_weights(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def load_history(path: str | Path) -> dict[str, Any]:
-    """The ``history.json`` of a run folder, or a JSON file written by ``sbp train --json``."""
+    """The ``history.json`` of a run folder, or a JSON file written by ``sbp train --json``.
+
+    Raises
+    ------
+    FileError
+        If it is missing, or its "epochs" are no list of measures.
+    """
     path = Path(path)
     path = path / "history.json" if path.is_dir() else path
     value = read_json(path, "training history")
     if not isinstance(value, dict) or not isinstance(value.get("epochs"), list):
         raise FileError(f"{path} is no training history: it has no list of epochs")
+    for place, row in enumerate(value["epochs"], 1):
+        good = (
+            isinstance(row, dict)
+            and type(row.get("epoch")) is int
+            and all(type(number) in (int, float) for number in row.values())
+        )
+        if not good:
+            raise FileError(
+                f"{path} is no training history: entry {place} of its epochs is {str(row)[:60]}",
+                allowed='{"epoch": 1, "exact": 0.9, ...}, numbers only',
+            )
     return value

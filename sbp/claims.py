@@ -252,7 +252,7 @@ CLAIMS = (
         "The paper's parameter tables: 1024 + 8192 + 8128",
         "derived",
         (
-            Quantity("spikes past a closing gate", 0),
+            Quantity("samples past a closing gate", 0),
             Quantity("largest input of h when closed", unit="weight units"),
             Quantity("largest input of o when closed", unit="weight units"),
             Quantity("ungated samples by epoch 10"),

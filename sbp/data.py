@@ -76,6 +76,8 @@ class Dataset:
         Number of classes, 1..256.
     source : str
         One line: what was read, and how it was cropped and binarised.
+    crop, threshold : int or None
+        As `load` took them; None for the user's own file.
 
     Raises
     ------
@@ -91,6 +93,8 @@ class Dataset:
     image_shape: tuple[int, int] | None
     n_classes: int
     source: str
+    crop: int | None = None
+    threshold: int | None = None
 
     def __post_init__(self) -> None:
         checked = _checked(f"data set {self.name}", {key: getattr(self, key) for key in ARRAYS})
@@ -227,6 +231,8 @@ def load(
         image_shape=(shape[0] - 2 * crop, shape[1] - 2 * crop),
         n_classes=10,
         source=f"{what}, {crop} pixels cropped at every side, spike iff value >= {threshold}",
+        crop=crop,
+        threshold=threshold,
     )
 
 
@@ -326,10 +332,13 @@ def _load_npz(path: Path) -> Dataset:
     return Dataset(
         # The published data sets keep their names to themselves.
         name=path.name if path.stem in NAMES else path.stem,
+        x_train=arrays["x_train"],
+        y_train=arrays["y_train"],
+        x_test=arrays["x_test"],
+        y_test=arrays["y_test"],
         image_shape=shape,
         n_classes=1 + max(int(arrays["y_train"].max()), int(arrays["y_test"].max())),
         source=f"the user's file {path.name}",
-        **arrays,
     )
 
 

@@ -17,8 +17,19 @@ import numpy as np
 from sbp.errors import FileError
 
 
+def _umask() -> int:
+    # Python can only set it, which other threads would see: Linux says it without that.
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return int(status.split("\nUmask:")[1].split()[0], 8)
+    except (OSError, IndexError, ValueError):
+        return 0o022
+
+
 def write_atomic(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
     """Let `write` fill a temporary file beside `path`, then move it into place.
+
+    A pipe or a device at `path` is written to as it is.
 
     Raises
     ------
@@ -28,13 +39,17 @@ def write_atomic(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
     path = Path(path)
     temporary = None
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with open(path, "wb") as stream:
+                write(stream)
+            return path
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as stream:
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
         raise FileError(
@@ -52,6 +67,8 @@ def check_writable(path: str | Path) -> None:
     path = Path(path)
     if path.is_dir():
         raise FileError(f"cannot write {path}: it is a folder", do="give the name of a file")
+    if path.exists() and not path.is_file():
+        return  # a pipe or a device
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path.parent).close()
@@ -99,8 +116,11 @@ def read_npz(path: str | Path, what: str) -> dict[str, np.ndarray]:
     except FileError:
         raise
     except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
-        if "pickle" in str(error).lower():
+        # NumPy takes any file that is neither .npy nor .npz for a pickle.
+        if "Object arrays" in str(error):
             raise FileError(f"{path} is no {what}: it holds pickled objects") from None
+        if "pickle" in str(error).lower():
+            raise FileError(f"{path} is no {what}: it is no npz archive") from None
         raise FileError(f"{path} is no {what}, or is truncated or corrupted ({error})") from None
     except Exception as error:  # zlib.error and friends: a damaged member
         raise FileError(f"{path} is damaged ({error})") from None

@@ -234,15 +234,21 @@ class Program:
         ]
 
     def weights(self, state: State) -> dict[str, np.ndarray]:
-        """Each parameter as its first copy in `state` holds it: int16, (n_post, n_pre)."""
+        """Each parameter as its first copy in `state` implies it: int16, (n_post, n_pre).
+
+        A copy of the parameter itself goes before one of its transpose, and that before one of
+        its negative.
+        """
         found: dict[str, np.ndarray] = {}
-        for projection in self.projections:
-            if projection.matrix == NO_MATRIX:
-                continue
+        copies = [projection for projection in self.projections if projection.matrix != NO_MATRIX]
+        for projection in sorted(copies, key=lambda copy: (copy.negate, copy.transpose)):
             name = self.parameters[projection.matrix][0]
-            if name not in found and not projection.transpose and not projection.negate:
-                found[name] = state.weights[projection.name].copy()
-        return found
+            if name not in found:
+                matrix = state.weights[projection.name]
+                matrix = matrix.T if projection.transpose else matrix
+                matrix = -matrix if projection.negate else matrix
+                found[name] = np.array(loihi.clip_weight(matrix), np.int16, order="C")
+        return {name: found[name] for name, _, _ in self.parameters if name in found}
 
     def state_from(self, arrays: Mapping[str, np.ndarray]) -> State:
         """Read back `State.arrays`; SpecError where a name or shape does not fit this program."""
@@ -262,8 +268,31 @@ class Program:
             *(np.array(arrays[key]) for key in ("u", "v", "dead", "pending", "arriving")),
         )
 
-    def steps_of(self, stimulus: Mapping[str, np.ndarray], first: int) -> int:
-        """Steps from `first` to the end of the last sample of `stimulus`."""
+    def check_state(self, state: State) -> None:
+        """Raise SpecError where the arrays of `state` do not have this program's shapes."""
+        flat, slots = (self.n_neurons,), (self.n_slots, self.n_neurons)
+        expected = {"u": flat, "v": flat, "dead": flat, "pending": slots, "arriving": slots}
+        found = {name: getattr(state, name).shape for name in expected}
+        for p in self.projections:
+            if p.matrix != NO_MATRIX:
+                expected[p.name] = self.populations[p.target].size, self.senders[p.source].size
+        found |= {name: matrix.shape for name, matrix in state.weights.items()}
+        for name in expected.keys() | found.keys():
+            if expected.get(name) != found.get(name):
+                raise SpecError(
+                    f"{self.name} circuit: the state's {name} has shape {found.get(name)}",
+                    allowed=str(expected.get(name, "no such array")),
+                    do="take a state of this very program",
+                )
+
+    def steps_of(
+        self, stimulus: Mapping[str, np.ndarray], first: int, steps: int | None = None
+    ) -> int:
+        """Steps from `first` to the end of the last sample of `stimulus`; or `steps`, checked."""
+        if steps is not None:
+            if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
+                raise SpecError(f"steps is {steps!r}", allowed="a whole number, 0 or more")
+            return int(steps)
         samples = len(next(iter(stimulus.values()))) if stimulus else 0
         return max(samples * self.period - first % self.period, 0)
 
@@ -287,20 +316,7 @@ class Program:
                 )
         arrays = {}
         for name, given in stimulus.items():
-            array = np.asarray(given)
-            size = sources[name].size
-            if array.ndim != 2 or array.shape[1] != size:
-                raise SpecError(
-                    f"stimulus {name!r} has shape {array.shape}", allowed=f"(n_samples, {size})"
-                )
-            # No temporary array: a stimulus can be the largest thing in memory.
-            if array.dtype == np.uint8:
-                binary = array.max(initial=0) <= 1
-            else:
-                binary = array.dtype == bool or not ((array != 0) & (array != 1)).any()
-            if not binary:
-                raise SpecError(f"stimulus {name!r} holds values other than 0 and 1")
-            arrays[name] = np.ascontiguousarray(array, np.uint8)
+            arrays[name] = check_spikes(f"stimulus {name!r}", given, sources[name].size)
         lengths = {name: len(array) for name, array in arrays.items()}
         if len(set(lengths.values())) > 1:
             raise SpecError(f"stimulus: numbers of samples differ: {lengths}")
@@ -308,6 +324,27 @@ class Program:
         for name, source in sources.items():
             arrays.setdefault(name, np.zeros((samples, source.size), np.uint8))
         return arrays
+
+
+def check_spikes(what: str, given: np.ndarray, size: int) -> np.ndarray:
+    """Return `given` as C-contiguous uint8 (n_samples, size) if it holds 0 and 1 only.
+
+    Raises
+    ------
+    SpecError
+        For another shape or another value; the message begins with `what`.
+    """
+    array = np.asarray(given)
+    if array.ndim != 2 or array.shape[1] != size:
+        raise SpecError(f"{what} has shape {array.shape}", allowed=f"(n_samples, {size})")
+    # No temporary array: a stimulus can be the largest thing in memory.
+    if array.dtype == np.uint8:
+        binary = array.max(initial=0) <= 1
+    else:
+        binary = array.dtype == bool or not ((array != 0) & (array != 1)).any()
+    if not binary:
+        raise SpecError(f"{what} holds values other than 0 and 1")
+    return np.ascontiguousarray(array, np.uint8)
 
 
 def check_weights(name: str, matrix: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -25,8 +25,8 @@ VERSIONS = ("numpy", "numba", "scikit-learn")  #: distributions a number could d
 #: The modules whose statements decide what is computed, whatever the engine.  What `sbp.spec` and
 #: `sbp.data` decide is in the digest of the program and in the checksum of the data.
 COMPUTING = (
-    "loihi.py", "circuits/gating.py", "circuits/backprop.py", "program.py", "algebra.py",
-    "training.py",
+    "loihi.py", "circuits/gating.py", "circuits/backprop.py", "program.py", "run.py",
+    "algebra.py", "training.py",
 )  # fmt: skip
 #: ... and those of one engine.
 ENGINE = {
@@ -107,18 +107,27 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The commit of the clone this package runs from, "-dirty" if changed; None elsewhere."""
+    """The commit of the clone this package runs from; None elsewhere.
+
+    "-dirty" is added if a tracked file has changed, results apart: those a run rewrites itself.
+    """
     folder = PACKAGE.parent
     if not (folder / ".git").exists():
         return None
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=40"],
-            cwd=folder, capture_output=True, text=True, timeout=10, check=True,
+        head, changed = (
+            subprocess.run(
+                ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10,
+                check=True,
+            ).stdout.strip()
+            for arguments in (
+                ["rev-parse", "HEAD"],
+                ["status", "--porcelain", "--untracked-files=no", "--", ".", ":!results"],
+            )
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return None
-    return described.stdout.strip() or None
+    return head + "-dirty" * bool(changed)
 
 
 def checksum(record: Mapping[str, Any]) -> str:

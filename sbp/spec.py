@@ -6,8 +6,10 @@ by `sbp.program.lower`, and run by an engine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from sbp import loihi
@@ -269,19 +271,22 @@ class Circuit:
     def __post_init__(self) -> None:
         if not self.phases:
             raise SpecError(f"circuit {self.name!r} has no phases", allowed="one or more")
-        names = [s.name for s in self.sources] + [p.name for p in self.populations]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise SpecError(f"circuit {self.name!r}: the name {twice[0]!r} is used twice")
+        senders = [source.name for source in self.sources]
+        senders += [population.name for population in self.populations]
+        for names in (senders, [parameter.name for parameter in self.parameters]):
+            for name, count in Counter(names).items():
+                if count > 1:
+                    raise SpecError(f"circuit {self.name!r}: the name {name!r} is used twice")
         for source in self.sources:
             if source.phase is not None:
                 _check_int(f"source {source.name!r}", "phase", source.phase, 0, self.period - 1)
         for projection in self.projections:
             self._check_projection(projection)
         for phase in self.phases:
-            self._known(phase.fires, [p.name for p in self.populations], "population")
-            self._known(phase.learns, [p.name for p in self.parameters], "parameter")
+            self._known(phase.fires, self._populations, "population")
+            self._known(phase.learns, self._parameters, "parameter")
 
-    def _known(self, names: Iterable[str], allowed: list[str], what: str) -> None:
+    def _known(self, names: Iterable[str], allowed: Mapping[str, object], what: str) -> None:
         for name in names:
             if name not in allowed:
                 raise SpecError(
@@ -290,13 +295,12 @@ class Circuit:
                 )
 
     def _check_projection(self, projection: Projection) -> None:
-        self._known([projection.source], [*self._sizes], "population or source")
-        self._known([projection.target], [p.name for p in self.populations], "population")
+        self._known([projection.source], self._sizes, "population or source")
+        self._known([projection.target], self._populations, "population")
         n_pre, n_post = self._sizes[projection.source], self._sizes[projection.target]
         label = f"projection {projection.source} -> {projection.target}"
         weight = projection.weight
         if isinstance(weight, MatrixWeight):
-            self._known([weight.parameter], [p.name for p in self.parameters], "parameter")
             shape = self.parameter(weight.parameter).shape
             if (shape[::-1] if weight.transpose else shape) != (n_post, n_pre):
                 raise SpecError(
@@ -304,7 +308,7 @@ class Circuit:
                     f"{', transposed' if weight.transpose else ''}",
                     allowed=f"(n_post, n_pre) = ({n_post}, {n_pre})",
                 )
-            if weight.plastic and projection.source in [s.name for s in self.sources]:
+            if weight.plastic and projection.source not in self._populations:
                 raise SpecError(
                     f"{label}: an external source has no learning synapses",
                     do="relay it through a population",
@@ -314,7 +318,15 @@ class Circuit:
                 f"{label}: one-to-one between {n_pre} and {n_post} neurons", allowed="equal sizes"
             )
 
-    @property
+    @cached_property
+    def _populations(self) -> dict[str, Population]:
+        return {population.name: population for population in self.populations}
+
+    @cached_property
+    def _parameters(self) -> dict[str, Parameter]:
+        return {parameter.name: parameter for parameter in self.parameters}
+
+    @cached_property
     def _sizes(self) -> dict[str, int]:
         parts: list[Source | Population] = [*self.sources, *self.populations]
         return {part.name: part.size for part in parts}
@@ -331,13 +343,13 @@ class Circuit:
 
     def population(self, name: str) -> Population:
         """The population called `name`; SpecError if there is none."""
-        self._known([name], [p.name for p in self.populations], "population")
-        return next(p for p in self.populations if p.name == name)
+        self._known([name], self._populations, "population")
+        return self._populations[name]
 
     def parameter(self, name: str) -> Parameter:
         """The parameter called `name`; SpecError if there is none."""
-        self._known([name], [p.name for p in self.parameters], "parameter")
-        return next(p for p in self.parameters if p.name == name)
+        self._known([name], self._parameters, "parameter")
+        return self._parameters[name]
 
     def n_synapses(self, *, plastic_only: bool = False) -> int:
         """Number of synapses, those of external sources and of the kick included."""

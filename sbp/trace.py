@@ -124,6 +124,11 @@ def build(name: str, sizes: Iterable[int], period: int | None = None) -> Circuit
         and stages for a gating chain.
     period : int, optional
         Length of a gating chain's ring; the other circuits have their own.
+
+    Raises
+    ------
+    SpecError
+        For an unknown name, sizes that do not fit, or a ring of another length.
     """
     sizes = tuple(sizes)
     if name == "gating_chain":
@@ -140,7 +145,13 @@ def build(name: str, sizes: Iterable[int], period: int | None = None) -> Circuit
     }
     if name not in builders:
         raise SpecError(f"no circuit is called {name!r}", allowed=", ".join(CIRCUITS))
-    return builders[name](sizes)
+    circuit = builders[name](sizes)
+    if period not in (None, circuit.period):
+        raise SpecError(
+            f"{name} circuit: a ring of {period} gates",
+            allowed=f"its own {circuit.period}; only a gating chain's ring can be chosen",
+        )
+    return circuit
 
 
 def record(

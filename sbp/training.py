@@ -10,7 +10,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
@@ -20,11 +19,12 @@ import numpy as np
 from sbp import algebra, engines
 from sbp.checkpoint import Checkpoint, RunFolder
 from sbp.circuits import inference_circuit, learning_circuit
-from sbp.circuits.gating import GATE
+from sbp.circuits.gating import GATE, check_sizes
 from sbp.data import Dataset
 from sbp.errors import SpecError
 from sbp.files import arrays_digest
 from sbp.loihi import SCALE
+from sbp.parallel import in_threads
 from sbp.program import Program, lower
 from sbp.run import Counters, Record, Run
 
@@ -36,6 +36,11 @@ CHUNK = {"algebra": 4000, "compiled": 1000, "reference": 10, "lava network": 10,
 CHECKPOINT_EVERY = 60.0  #: seconds between checkpoints inside an epoch
 
 Weights = dict[str, np.ndarray]
+
+
+def _check_engine(name: str) -> None:
+    if name not in ENGINES:
+        raise SpecError(f"no engine is called {name!r}", allowed=", ".join(ENGINES))
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,7 @@ class Settings:
     strict: bool = False
 
     def __post_init__(self) -> None:
-        if self.engine not in ENGINES:
-            raise SpecError(f"no engine is called {self.engine!r}", allowed=", ".join(ENGINES))
+        _check_engine(self.engine)
         limits = {"hidden": (1, 1 << 16), "epochs": (1, 100_000), "seed": (0, 2**63 - 1)}
         for name, (low, high) in limits.items():
             value = getattr(self, name)
@@ -150,6 +154,7 @@ class Interrupted(Exception):
 
 def chunk_of(engine: str, options: Mapping[str, Any]) -> int:
     """How many samples of `CHUNK` suit an engine with these options."""
+    _check_engine(engine)
     return CHUNK[f"lava {options.get('layout', 'network')}" if engine == "lava" else engine]
 
 
@@ -163,7 +168,13 @@ def initial_weights(sizes: tuple[int, int, int], seed: int) -> Weights:
 
     normal(0, 1) * sqrt(2 / (n_pre + n_post)) * 1024, clipped to +-240, rounded toward zero to
     even integers; int16, shapes (n_h, n_in) and (n_o, n_h).
+
+    Raises
+    ------
+    SpecError
+        For sizes outside 1 .. 65536.
     """
+    check_sizes(sizes, 3, "network")
     rng = np.random.default_rng([seed, 0])
     weights = {}
     for name, n_pre, n_post in (("W1", sizes[0], sizes[1]), ("W2", sizes[1], sizes[2])):
@@ -304,18 +315,19 @@ def circuit_outputs(
     sums : ndarray of int32, shape (n, n_o)
         a2, read from the output layer's synaptic current (weight units).
     """
+    chunk = chunk_of(engine, options)
     program = lower(inference_circuit(sizes))
     record = Record(spikes=("o",), u=("o",), phases=(3,))
-    chunk = chunk_of(engine, options)
-    spikes, sums = [], []
+    spikes = np.zeros((len(inputs), sizes[2]), bool)
+    sums = np.zeros((len(inputs), sizes[2]), np.int32)
     with engines.session(engine, program, program.state(weights), **options) as session:
         for start in range(0, len(inputs), chunk):
-            run = session.run({"input": inputs[start : start + chunk]}, record=record)
-            spikes.append(run.spikes["o"])
-            sums.append(run.u["o"] // SCALE - GATE)
+            part = slice(start, start + chunk)
+            run = session.run({"input": inputs[part]}, record=record)
+            spikes[part], sums[part] = run.spikes["o"], run.u["o"] // SCALE - GATE
             if watch:
                 watch(min(start + chunk, len(inputs)), len(inputs))
-    return np.concatenate(spikes), np.concatenate(sums)
+    return spikes, sums
 
 
 def evaluate(
@@ -367,7 +379,7 @@ def outputs(
             do="evaluate with the data set the network was trained on",
         )
     if engine == "algebra":
-        return network.outputs(np.ascontiguousarray(inputs, np.uint8))
+        return network.outputs(inputs)
     return circuit_outputs(engine, sizes, weights, inputs, watch, **options)
 
 
@@ -447,7 +459,10 @@ def train(
         "data_checksum": dataset.checksum,
         "sizes": list(sizes),
         "n_train": len(dataset.x_train),
+        # The circuit stands for the arithmetic of every engine.
+        "program_digest": lower(learning_circuit(sizes)).digest,
     }
+    facts = {"crop": dataset.crop, "threshold": dataset.threshold}
     saved: Checkpoint | None = None
     if folder is not None and resume:
         saved = folder.load(identity)
@@ -479,7 +494,8 @@ def train(
         def result(finished: bool) -> Result:
             return Result(
                 settings, sizes, history, learner.weights(), learner.counters, learner.program,
-                learner.faults(), finished, {**identity, "epochs_asked": settings.epochs},
+                learner.faults(), finished,
+                {**identity, **facts, "epochs_asked": settings.epochs},
             )  # fmt: skip
 
         def save() -> None:
@@ -544,19 +560,15 @@ def train_seeds(
     list of Result
         In the order of `seeds`.
     """
-    import os
-
     done = 0
-    lock = threading.Lock()
 
-    def one(seed: int) -> Result:
+    def one(seed: int, check: Callable[[], None]) -> Result:
+        return train(dataset, replace(settings, seed=seed), progress=lambda *_: check())
+
+    def finished(seed: int, result: Result) -> None:
         nonlocal done
-        result = train(dataset, replace(settings, seed=seed))
-        with lock:
-            done += 1
-            if progress:
-                progress(done, result)
-        return result
+        done += 1
+        if progress:
+            progress(done, result)
 
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        return list(pool.map(one, seeds))
+    return list(in_threads(one, seeds, workers=workers, finished=finished).values())

@@ -33,8 +33,9 @@ class Watched:
     ----------
     epochs : list of dict
         Per epoch: "circuit" and "algebra" (measures on the test set), "differing" (weights),
-        "ungated" (samples in which h fired at p = 0), "past_gate" (samples in which a closed
-        neuron fired), "largest_h", "largest_o" (largest input while closed, weight units).
+        "ungated" (samples in which h fired at p = 0), "past_gate" (samples in which any closed
+        neuron of h or o fired), "largest_h", "largest_o" (largest input while closed, in weight
+        units).
     parted : dict or None
         Where the weights first differed: "epoch", "samples_before" it, "differing" weights by
         matrix, and what was found in that sample: "largest_h" and "largest_o" (inputs while
@@ -83,9 +84,13 @@ def largest_closed(run: Run, name: str) -> int:
     return int(run.u[name][rows].max()) // SCALE - CLOSE
 
 
-def samples_firing(run: Run, name: str, *phases: int) -> int:
-    """Samples in which any neuron of a population fired in one of `phases`."""
-    fired = [run.at_phase(name, phase).any(axis=1) for phase in phases]
+def samples_past_gate(run: Run) -> int:
+    """Samples in which a neuron of h or o fired while a closing gate held it."""
+    fired = [
+        run.at_phase(name, phase).any(axis=1)
+        for name, phases in CLOSED_AT.items()
+        for phase in phases
+    ]
     return int(np.any(fired, axis=0).sum())
 
 
@@ -126,8 +131,8 @@ def watch(
                     {"input": dataset.x_train[rows], "target": targets[rows]}, record=RECORD
                 )
                 counters = counters + run.counters
-                row["ungated"] += samples_firing(run, "h", 0)
-                row["past_gate"] += samples_firing(run, "h", 8) + samples_firing(run, "o", 6, 10)
+                row["ungated"] += int(run.at_phase("h", 0).any(axis=1).sum())
+                row["past_gate"] += samples_past_gate(run)
                 row["largest_h"] = max(row["largest_h"], largest_closed(run, "h"))
                 row["largest_o"] = max(row["largest_o"], largest_closed(run, "o"))
                 old = network.weights if before is not None else {}
@@ -184,8 +189,10 @@ def _first_parting(
                     "largest_h": largest_closed(run, "h"),
                     "largest_o": largest_closed(run, "o"),
                     "limit": CLOSED_LIMIT,
-                    "h_past_gate": int(run.at_phase("h", 8).sum()),
-                    "o_past_gate": int(run.at_phase("o", 6).sum() + run.at_phase("o", 10).sum()),
+                    **{
+                        f"{name}_past_gate": sum(int(run.at_phase(name, p).sum()) for p in phases)
+                        for name, phases in CLOSED_AT.items()
+                    },
                     "copies_apart": symmetry(program, run.state)["negated"],
                 }
     raise AssertionError("the chunk differed as a whole")

@@ -3,6 +3,7 @@
 import os
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from sbp.algebra import Network, pack, unpack
 from sbp.circuits import inference_circuit, learning_circuit, single_layer_circuit
 from sbp.circuits.gating import CLOSED_LIMIT, UNGATED_LIMIT
 from sbp.engines import compiled
+from sbp.errors import SpecError
 from sbp.program import lower
 from sbp.run import ALL_SPIKES, Record
 
@@ -37,6 +39,32 @@ def random_network(rng, sizes, bound):
 
 
 sizes = st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(1, 12))
+
+
+def test_what_the_kernels_could_not_bear_is_refused():
+    """They look at no bounds: what does not fit would read and write other memory."""
+    network = Network(random_network(np.random.default_rng(0), (64, 8, 10), 64))
+    x, t = np.ones((3, 64), np.uint8), np.ones((3, 10), np.uint8)
+    for arguments, message in (
+        ((x[:, :-1], t), r"inputs has shape \(3, 63\); allowed: \(n_samples, 64\)"),
+        ((np.ones((3, 400_000), np.uint8), t), r"inputs has shape \(3, 400000\)"),
+        ((x, t[:, :-1]), r"targets has shape \(3, 9\); allowed: \(n_samples, 10\)"),
+        ((x, np.ones((3, 11), np.uint8)), "targets has shape"),
+        ((x, t[:2]), "2 targets; allowed: 3"),
+        ((7 * x, t), "inputs holds values other than 0 and 1"),
+        ((0.5 * x, t), "inputs holds values other than 0 and 1"),
+        ((x, t, np.array([0, 3])), "order holds rows 0 to 3; allowed: 0 to 2"),
+        ((x, t, np.array([-1])), "order holds rows -1 to -1"),
+        ((x, t, np.array([0.0])), "order is float64"),
+    ):
+        with pytest.raises(SpecError, match=message):
+            network.train(*arguments)
+    with pytest.raises(SpecError, match=r"inputs has shape \(3, 65\)"):
+        network.outputs(np.ones((3, 65), np.uint8))
+    with pytest.raises(SpecError, match="the weights W2 are missing"):
+        Network({"W1": np.zeros((8, 64), np.int16)})
+    assert network.train(x[:0], t[:0]) == 0
+    assert network.outputs(x[:0])[0].shape == (0, 10)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)

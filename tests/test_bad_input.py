@@ -32,10 +32,14 @@ COMMAND_LINES = {
     "list of sizes": ("sweep --hidden 100,x", "'100,x'", "100,400"),
     "sweep over no seeds": ("sweep --seeds 0", "--seeds", "0 is not in the range"),
     "unknown claim": ("reproduce nonsense", "nonsense"),
-    "no hidden neurons": ("train --hidden 0", "--hidden", "0 is not in the range", "x>=1"),
-    "negative size": ("train --hidden -5", "--hidden", "-5", "x>=1"),
+    "no hidden neurons": ("train --hidden 0", "--hidden", "0 is not in the range", "1<=x<=65536"),
+    "size beyond, plot": ("plot raster --epochs 0 --hidden 99999999999999999999", "1<=x<=65536"),
+    "size beyond, trace": ("trace t.npz --hidden 99999999999999999", "--hidden", "1<=x<=65536"),
+    "ring, plot": ("plot circuit learning --ring 5", "ring of 5", "its own 12"),
+    "ring, trace": ("trace t.npz --circuit learning --ring 5", "ring of 5", "its own 12"),
+    "negative size": ("train --hidden -5", "--hidden", "-5", "1<=x<=65536"),
     "size is no number": ("train --hidden many", "--hidden", "'many'", "integer"),
-    "too large a size": ("train --hidden 70000", "hidden is 70000", "1 to 65536"),
+    "too large a size": ("train --hidden 70000", "--hidden", "70000", "1<=x<=65536"),
     "no epochs": ("train --epochs 0", "--epochs", "0 is not in the range"),
     "too many epochs": ("train --epochs 100001", "epochs is 100001", "100000"),
     "no samples": ("train --samples 0", "--samples", "0 is not in the range"),
@@ -60,7 +64,7 @@ COMMAND_LINES = {
     "negative layer": ("summary --sizes 4--1-3", "'4--1-3'"),
     "too deep": ("summary --sizes 4-4-4-4", "4 layer sizes", "exactly 3", "not supported"),
     "unequal chain": ("summary gating_chain --sizes 4-5", "4-5", "one size"),
-    "ring of another circuit": ("summary inference --ring 5", "--ring", "gating_chain"),
+    "ring of another circuit": ("summary inference --ring 5", "ring of 5", "gating chain"),
     "ring too short": ("summary gating_chain --ring 1", "--ring", "x>=2"),
     "range of samples": ("trace t.npz --samples 9:3", "'9:3'", "100:110"),
     "range beyond": ("trace t.npz --samples 1410:1420", "1,415 train samples"),
@@ -145,6 +149,19 @@ def test_files_that_are_not_what_they_should_be(refused, tmp_path, command, kind
         path.mkdir()
     message = refused(command[0], path, *command[1:])
     assert str(path) in message
+
+
+@pytest.mark.parametrize(
+    "epochs",
+    ["7", "[1, 2]", '[{"epoch": "a", "exact": 0.5}]', '[{"exact": 0.5}]',
+     '[{"epoch": 1, "exact": "many"}]', '[{"epoch": 1, "exact": null}]', "[]",
+     '[{"epoch": 1, "seconds": 2.0}]'],
+)  # fmt: skip
+def test_histories_that_are_none(refused, tmp_path, epochs):
+    path = tmp_path / "h.json"
+    path.write_text(f'{{"epochs": {epochs}}}')
+    refused("plot", "curve", path, "--out", tmp_path / "c.png")
+    assert not (tmp_path / "c.png").exists()
 
 
 def idx(magic, *shape):

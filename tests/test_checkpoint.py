@@ -8,6 +8,7 @@ import sys
 import threading
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 
 from sbp import data, training
 from sbp.checkpoint import Checkpoint, RunFolder
+from sbp.circuits import learning_circuit
 from sbp.errors import FileError, SpecError
+from sbp.spec import LearningRule
 from sbp.training import Interrupted, Settings, train
 
 CHUNK = 10
@@ -225,6 +228,42 @@ def test_the_one_before_a_foreign_checkpoint_is_used(folder):
     folder.save(checkpoint(9, seed=2))
     with pytest.warns(RuntimeWarning, match="another run: seed is 2 there and 1 here; going on"):
         assert equal(folder.load(IDENTITY), checkpoint(3))
+
+
+def test_a_bad_newest_never_takes_the_place_of_a_good_one(folder, monkeypatch):
+    folder.newest.write_bytes(b"damaged")
+    with pytest.warns(RuntimeWarning, match="going on from checkpoint.previous.npz"):
+        folder.load(IDENTITY)
+    # Killed before the last move of the next save.
+    moves = iter([OSError("killed")])
+    real = os.replace
+
+    def move(source, target):
+        if target == folder.newest:
+            raise next(moves)
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", move)
+    with pytest.raises(OSError, match="killed"):
+        folder.save(checkpoint(4))
+    monkeypatch.undo()
+    with pytest.warns(RuntimeWarning, match="going on from checkpoint.previous.npz"):
+        assert equal(RunFolder(folder.path).load(IDENTITY), checkpoint(2))
+    folder.save(checkpoint(4))
+    folder.save(checkpoint(5))
+    assert equal(folder.load(IDENTITY), checkpoint(5))
+    folder.newest.unlink()
+    assert equal(folder.load(IDENTITY), checkpoint(4))
+
+
+@pytest.mark.parametrize("engine", ["algebra", "compiled"])
+def test_a_run_of_another_circuit_is_not_gone_on_with(digits, engine, tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path)
+    train(digits, Settings(engine, 4, 1), folder=folder)
+    other = replace(learning_circuit((64, 4, 10)), rule=LearningRule(4, -4))
+    monkeypatch.setattr(training, "learning_circuit", lambda sizes: other)
+    with pytest.raises(FileError, match="belongs to another run: program_digest is"):
+        train(digits, Settings(engine, 4, 2), folder=folder, resume=True)
 
 
 def test_files_of_another_kind_are_refused(folder):

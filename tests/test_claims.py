@@ -36,7 +36,7 @@ EXPECTED = {
     "mnist-circuit-equals-algebra": {
         "differing weights": 0, "unscheduled learning": 0, "register wraps": 0,
     },
-    "mnist-closing-gate": {"spikes past a closing gate": 0},
+    "mnist-closing-gate": {"samples past a closing gate": 0},
     "mnist-weight-symmetry": {
         "parted copies of W1": 0, "parted copies of W2, same sign": 0,
     },

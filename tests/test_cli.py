@@ -5,6 +5,7 @@ import select
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import click
 import numpy as np
@@ -13,6 +14,7 @@ from conftest import ENVIRONMENT
 
 from sbp import data, engines, pretrained, trace, training
 from sbp.cli import cli, main, options
+from sbp.errors import SpecError
 from sbp.files import arrays_digest
 from sbp.training import Settings, train
 
@@ -161,6 +163,42 @@ def test_evaluate_measures_what_training_did(sbp, tmp_path, engine):
         assert [written[m] for m in MEASURES] == [last[m] for m in MEASURES]
         assert (written["engine"], written["dataset"], written["n_test"]) == (engine, "digits", 30)
         assert re.search(rf"membrane +{100 * last['membrane']:.2f} %", out)
+
+
+def test_evaluate_reads_the_data_as_training_did(sbp, tmp_path):
+    sbp("train", *SMALL, "--epochs", 2, "--threshold", 4, "--crop", 1, "--out", tmp_path / "run")
+    last = json.loads((tmp_path / "run" / "history.json").read_text())["epochs"][-1]
+    found = tmp_path / "e.json"
+    sbp("evaluate", tmp_path / "run", "--test-samples", 30, "--json", found)
+    assert json.loads(found.read_text())["mse"] == last["mse"]
+    sbp("evaluate", tmp_path / "run", "--test-samples", 30, "--threshold", 12, "--json", found)
+    assert json.loads(found.read_text())["mse"] != last["mse"]
+    code, _, _ = sbp("plot", "raster", "--weights", tmp_path / "run", "--out", tmp_path / "r.png")
+    assert code == 0
+
+
+def test_lava_trains_in_one_process_unless_told_otherwise(monkeypatch, sbp):
+    seen = []
+
+    def train(data, settings, *, options, **_):
+        seen.append(options)
+        raise SpecError("stopped here")
+
+    monkeypatch.setattr("sbp.training.train", train)
+    for arguments in ((), ("--layout", "network")):
+        sbp("train", *SMALL, "--engine", "lava", *arguments)
+    sbp("train", *SMALL, "--engine", "compiled")
+    assert seen == [{"layout": "fused"}, {"layout": "network"}, {}]
+
+
+def test_results_may_go_into_a_pipe(sbp, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit((tmp_path / "pipe").read_text)
+        code, _, _ = sbp("train", *SMALL, "--epochs", 1, "--json", tmp_path / "pipe")
+        assert code == 0
+        assert len(json.loads(read.result(60))["epochs"]) == 1
+    assert not (tmp_path / "pipe").is_file()
 
 
 def test_without_out_nothing_is_kept(sbp, tmp_path, monkeypatch):
@@ -382,7 +420,7 @@ def test_a_terminal_gets_a_live_bar(start):
     """A real pseudo-terminal: the bar is redrawn, with accuracy and time left."""
     pty = pytest.importorskip("pty")
     leader, follower = pty.openpty()
-    process = start("train", "--epochs", 60, "--hidden", 100, stderr=follower)
+    process = start("train", "--epochs", 400, "--hidden", 100, stderr=follower)
     os.close(follower)
     seen, deadline = b"", time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -398,7 +436,7 @@ def test_a_terminal_gets_a_live_bar(start):
     os.close(leader)
     assert process.wait(timeout=60) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
-    assert re.search(r"epoch \d+/60 [━╸╺ ]+ spike \d\d\.\d\d %  membrane \d\d\.\d\d %", text)
+    assert re.search(r"epoch \d+/400 [━╸╺ ]+ spike \d\d\.\d\d %  membrane \d\d\.\d\d %", text)
     assert re.search(r"[\d,]+/s \d\d:\d\d", text)
     assert text.count("\r") > 2
     assert "epoch 60/60" in text

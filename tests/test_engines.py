@@ -164,6 +164,56 @@ def test_strict_mode_raises_and_names_the_place(engine):
     assert (found.weights["W"] == -12).all()
 
 
+@pytest.mark.parametrize("engine", ["reference", "compiled"])
+@pytest.mark.parametrize("make", [wrapping_case, stray_case])
+def test_after_an_error_of_strict_mode_a_session_stands_where_it_stood(engine, make):
+    program, state, stimulus = make()
+    silent = {name: 0 * train for name, train in stimulus.items()}
+    with engines.session(engine, program, state) as session:
+        session.run({name: train[:1] for name, train in silent.items()})
+        before = session.state
+        shown = stimulus or {"input": np.ones((2, 3), int)}
+        with pytest.raises(ChipError):
+            session.run(shown, strict=True)
+        assert session.state.same_as(before)
+        expected = reference.run(program, before, silent)
+        assert session.run(silent).state.same_as(expected.state)
+
+
+@pytest.mark.parametrize("engine", ["reference", "compiled"])
+def test_a_state_of_another_program_is_refused(engine):
+    small, large = learning(n_h=4), learning(n_h=5)
+    with pytest.raises(SpecError, match=r"the state's .* has shape"):
+        engines.get(engine).run(small.program, large.state, small.stimulus)
+    cut = small.state.copy()
+    cut.pending = cut.pending[:-1]
+    with pytest.raises(SpecError, match="the state's pending has shape"):
+        engines.get(engine).run(small.program, cut, small.stimulus)
+    for steps in (-3, 2.0, True):
+        with pytest.raises(SpecError, match="steps is"):
+            engines.get(engine).run(small.program, small.state, steps=steps)
+
+
+def test_a_parameter_of_which_only_copies_are_there_is_found_in_them():
+    matrix = np.array([[2, 4, 6], [-8, 0, 254]], np.int16)
+    for transpose, negate in ((False, True), (True, False), (True, True)):
+        pre, post = (2, 3) if transpose else (3, 2)
+        circuit = Circuit(
+            name="copies",
+            sizes=(3, 2),
+            sources=(Source("input", pre, 0),),
+            populations=(Population("a", pre, Neuron()), Population("b", post, Neuron())),
+            projections=(
+                Projection("input", "a", "f", 1032),
+                Projection("a", "b", "m", MatrixWeight("W", transpose, negate), "all-to-all"),
+            ),
+            phases=(Phase(fires=("a", "b")), Phase(fires=("a", "b"))),
+            parameters=(Parameter("W", 2, 3),),
+        )
+        program = lower(circuit)
+        assert np.array_equal(program.weights(program.state({"W": matrix}))["W"], matrix)
+
+
 def test_a_session_is_warned_once():
     sbp.run._warned.clear()
     program, state, stimulus = wrapping_case()

@@ -23,7 +23,7 @@ from hypothesis import Phase as HypothesisPhase
 from hypothesis import strategies as st
 from strategies import circuits, random_stimulus, random_weights
 
-from sbp import trace
+from sbp import engines, trace
 from sbp.engines import compiled, lava, reference
 from sbp.engines.lava.install import require
 from sbp.errors import ChipError, MissingDependency, SpecError
@@ -224,6 +224,15 @@ def test_a_network_of_no_steps_changes_nothing():
     run = lava.run(case.program, case.state, steps=0, record=ALL_SPIKES)
     assert run.state.same_as(case.state)
     assert run.spikes["s1"].shape == (0, 16)
+
+
+def test_no_steps_that_record_change_nothing_either():
+    case = CASES["learning"]()
+    with engines.session("lava", case.program, case.state, layout="fused") as session:
+        session.run(case.stimulus)
+        before = session.state
+        session.run({}, 0, record=Record(u="all", v="all"))
+        assert session.state.same_as(before)
 
 
 def test_a_closed_session_says_so_and_keeps_its_state():

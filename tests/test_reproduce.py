@@ -29,8 +29,10 @@ from sbp.program import lower
 from sbp.reproduce import status
 from sbp.reproduce.bench import Bench, Scale
 from sbp.reproduce.status import Known
+from sbp.run import ALL_SPIKES
 from sbp.training import Settings, initial_weights, one_hot, train
 
+RESULTS = Path(__file__).resolve().parents[1] / "results"
 QUICK = ["circuit-sizes", "steps-per-sample", "digits"]
 PACKAGE = provenance.PACKAGE
 
@@ -252,8 +254,40 @@ def test_missing_data_is_said_and_never_replaced(
         assert f"{name}: not run: data missing: " in text
         assert not (out / f"{name}.json").exists()
         assert "data missing: " in (out / "status.md").read_text()
-    assert f"put the idx files into {root}" in text
+    assert "name a folder that has it with --data-dir or SBP_DATA" in text
     assert (out / "circuit-sizes.json").exists()
+
+
+def test_a_figure_that_cannot_be_drawn_costs_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "steps-per-sample.png").mkdir()
+    with pytest.raises(FileError, match=r"steps-per-sample\.png"):
+        reproduce.main(["steps-per-sample"], out=tmp_path)
+    assert judge(tmp_path, "steps-per-sample").status == status.AGREES
+
+
+def test_a_result_names_the_modules_that_measured_it(made: Path) -> None:
+    modules = read(made / "steps-per-sample.json")["code"]["modules"]
+    assert {"engines/reference.py", "run.py", "reproduce/circuit_claims.py"} <= modules.keys()
+    modules = read(made / "digits.json")["code"]["modules"]
+    assert {"algebra.py", "reproduce/accuracy_claims.py", "reproduce/bench.py"} <= modules.keys()
+
+
+def test_the_results_that_are_kept_stand_for_the_present_code() -> None:
+    """All claims of the paper preset, none stale, none in disagreement."""
+    for row in status.read_verdicts(RESULTS):
+        assert row.status in (status.AGREES, status.REPORTED), (
+            f"{row.claim.id} is {row.status}: {row.why}; after a change of what is computed, run "
+            "make reproduce-paper and commit its results"
+        )
+
+
+def test_status_looks_at_the_results_that_are_kept(
+    monkeypatch: pytest.MonkeyPatch, sbp: Any
+) -> None:
+    monkeypatch.chdir(RESULTS.parent)
+    code, out, _ = sbp("reproduce", "--status", "circuit-sizes")
+    assert code == 0
+    assert "results in results" in out
 
 
 def test_bad_data_ends_the_run(tmp_path: Path) -> None:
@@ -423,6 +457,27 @@ def test_watch_finds_the_first_sample_past_the_gate(monkeypatch: pytest.MonkeyPa
     assert found.parted["h_past_gate"] == 6
     assert found.epochs[0]["past_gate"] > 0
     assert found.epochs[0]["differing"] > 0
+
+
+@pytest.mark.parametrize("seed", range(20, 30))
+def test_samples_past_the_gate_are_those_in_which_any_closed_neuron_fires(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    program = lower(learning_circuit((4, 120, 2)))
+    w1 = 2 * rng.integers(-128, 128, (120, 4))
+    state = program.state({"W1": w1, "W2": np.stack([np.full(120, 254), np.full(120, -256)])})
+    x, t = rng.integers(0, 2, (10, 4)), rng.integers(0, 2, (10, 2))
+    run = reference.run(program, state, {"input": x, "target": t}, record=ALL_SPIKES)
+    closed = {"h": (8,), "o": (0, 6, 10)}  # the paper's timetable
+    expected = {
+        step // 12
+        for name, phases in closed.items()
+        for step in np.flatnonzero(run.spikes[name].any(axis=1)).tolist()
+        if step % 12 in phases
+    }
+    run = reference.run(program, state, {"input": x, "target": t}, record=watch.RECORD)
+    assert watch.samples_past_gate(run) == len(expected)
+    # One in which o fires at p = 0 only.
+    assert seed != 28 or expected
 
 
 def test_watch_tells_a_copy_at_its_bound_from_a_gate() -> None:

@@ -200,6 +200,7 @@ def circuit(**changes):
         (lambda: MatrixWeight("W", exponent=8), "exponent is 8"),
         (lambda: circuit(phases=()), "has no phases"),
         (lambda: circuit(populations=(*POPULATIONS, POPULATIONS[0])), "'a' is used twice"),
+        (lambda: circuit(parameters=2 * (Parameter("W", 2, 3),)), "the name 'W' is used twice"),
         (lambda: circuit(projections=(Projection("c", "b", "copy", 520),)), "called 'c'; allowed"),
         (lambda: circuit(projections=(Projection("a", "input", "copy", 520),)), "called 'input'"),
         (lambda: circuit(projections=(Projection("a", "b", "copy", 520),)), "3 and 2 neurons"),
@@ -227,6 +228,10 @@ def test_what_a_chip_cannot_hold_is_refused(make, message):
     with pytest.raises(SpecError, match=message) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+def test_sizes_of_numpy_s_integers_are_sizes():
+    assert learning_circuit(np.array([4, 3, 2])) == learning_circuit((4, 3, 2))
 
 
 # --- the chip's integer rules -------------------------------------------------------------------

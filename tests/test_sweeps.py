@@ -51,6 +51,13 @@ def test_a_job_without_shifts_is_the_training_of_sbp_train() -> None:
     assert record["check"]["samples"] == 400
 
 
+def test_a_dead_output_is_below_zero_for_all_of_its_class() -> None:
+    sums = np.array([[-2, 4, 2], [0, 4, -2], [6, -8, -2], [6, -8, -6]])
+    assert job.dead_outputs(sums, np.array([0, 0, 1, 2])) == [0, 1, 2]
+    assert job.dead_outputs(sums, np.array([1, 0, 0, 2])) == [2]
+    assert job.dead_outputs(sums, np.array([1, 1, 0, 0])) == []
+
+
 def test_shifts_move_the_window_and_zero_shift_is_the_crop() -> None:
     whole = data.load("digits", crop=0).take(50)
     pictures = whole.x_train.reshape(-1, 8, 8)
@@ -129,6 +136,8 @@ def test_bad_options_are_told_before_any_worker_starts(
         ({"hidden": (0,)}, "hidden is 0"),
         ({"seeds": 0}, "seeds is 0"),
         ({"crops": (9,)}, "crop is 9"),
+        ({"crops": (0, 20)}, "crop is 20"),
+        ({"thresholds": (8, 99)}, "threshold is 99"),
         ({"samples": 10**6}, "1000000 train samples"),
         ({"crops": (1,), "shifts": (2,)}, "the sweep has no jobs"),
         ({"workers": 0}, "workers is 0"),
@@ -141,10 +150,10 @@ def test_only_whole_results_of_the_present_code_count(tmp_path: Path) -> None:
     one = Job(**TINY)
     path = tmp_path / f"{one.id}.json"
     record = sweeps.run_job(one)
-    present = job.code()
+    present, (checksum,) = job.code(), job.checksums([one], None).values()
 
     def finished() -> bool:
-        return cluster.finished(one, tmp_path, present) is not None
+        return cluster.finished(one, tmp_path, present, checksum) is not None
 
     assert not finished()
     provenance.write_record(path, record)
@@ -155,6 +164,8 @@ def test_only_whole_results_of_the_present_code_count(tmp_path: Path) -> None:
         assert not finished()
     other = {**record, "code": {**present, "algebra.py": "0" * 16}}
     provenance.write_record(path, other)
+    assert not finished()
+    provenance.write_record(path, {**record, "data": "0" * 64})
     assert not finished()
 
 
@@ -193,11 +204,16 @@ def dask() -> Iterator[Any]:
 
 
 def test_a_job_that_fails_is_named_and_the_others_are_kept(
-    dask: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    dask: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     good = Job(**TINY)
-    # Refused on the worker: the threshold is checked when the data are loaded.
+    # Left to the worker, which refuses it when it loads the data.
     bad = Job(**TINY, threshold=99)
+    sums = {**job.checksums([good], None), bad: ""}
+    monkeypatch.setattr(cluster, "checksums", lambda *_: sums)
     records = sweeps.run(
         [bad, good], tmp_path, scheduler=dask.scheduler_address, progress=sweeps.print_progress
     )
@@ -223,7 +239,34 @@ def test_a_folder_that_workers_do_not_see_is_written_by_the_driver(
     monkeypatch.setattr(cluster, "write_atomic", other_token)
     one = Job(**TINY, seed=5)
     sweeps.run([one], tmp_path, scheduler=dask.scheduler_address)
-    assert cluster.finished(one, tmp_path, job.code()) is not None
+    (checksum,) = job.checksums([one], None).values()
+    assert cluster.finished(one, tmp_path, job.code(), checksum) is not None
+
+
+def test_own_data_are_found_from_the_driver_s_folder_and_changed_data_are_run_again(
+    dask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits = data.load("digits").take(200, 50)
+    arrays = {name: getattr(digits, name) for name in ("x_train", "y_train", "x_test", "y_test")}
+    monkeypatch.chdir(tmp_path)  # the workers were started elsewhere
+    job_ = Job("own.npz", hidden=20, epochs=2)
+    ran: list[str] = []
+
+    def sweep() -> dict[str, Any]:
+        (record,) = sweeps.run(
+            [job_], "out", scheduler=dask.scheduler_address,
+            progress=lambda _, __, job, record, problem: ran.append(problem),
+        )  # fmt: skip
+        assert record is not None
+        return record
+
+    np.savez("own.npz", **arrays)
+    first = sweep()
+    assert sweep()["weights"] == first["weights"]
+    assert ran == [""], "run again for nothing"
+    np.savez("own.npz", **{**arrays, "x_train": arrays["x_train"][::-1]})
+    assert sweep()["weights"] != first["weights"]
+    assert ran == ["", ""]
 
 
 def test_a_worker_killed_in_mid_job_loses_nothing(dask: Any, tmp_path: Path) -> None:

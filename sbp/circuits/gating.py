@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from sbp.errors import SpecError
 from sbp.loihi import SCALE
 from sbp.spec import (
@@ -112,7 +114,7 @@ def ring_phases(
 
 def check_sizes(sizes: Iterable[int], count: int, what: str) -> tuple[int, ...]:
     """Return `sizes` as a tuple of `count` positive integers, or raise SpecError."""
-    sizes = tuple(sizes)
+    sizes = tuple(int(size) if isinstance(size, np.integer) else size for size in sizes)
     if len(sizes) != count:
         raise SpecError(
             f"{what}: {len(sizes)} layer sizes {sizes}",

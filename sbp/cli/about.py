@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from sbp.cli.options import CIRCUITS, DATA_DIR_OPTION, ENGINES, Sizes, engine_option, examples
 from sbp.progress import announce_compilation, percent
@@ -33,8 +34,6 @@ DEFAULT_SIZES = {
 )
 def summary(circuit: str, sizes: tuple[int, ...] | None, ring: int | None) -> None:
     """Print a circuit: populations, neurons, synapses, phases."""
-    if ring is not None and circuit != "gating_chain":
-        raise click.UsageError(f"--ring applies to gating_chain; the {circuit} circuit has its own")
     from sbp.program import lower
     from sbp.trace import build
 
@@ -90,7 +89,7 @@ def info(data_dir: Path | None) -> None:
     epilog=examples(
         "sbp reproduce                          under a minute",
         "sbp reproduce --preset paper           the real thing",
-        "sbp reproduce --status --out results   what is there, and whether it is stale",
+        "sbp reproduce --status                 what is in results/, and whether it is stale",
     )
 )
 @click.argument("ids", metavar="[ID]...", nargs=-1)
@@ -124,7 +123,8 @@ def reproduce(
     from sbp import reproduce as claims
 
     if status:
-        folder = out or claims.FOLDERS[preset]
+        source = click.get_current_context().get_parameter_source("preset")
+        folder = out or claims.FOLDERS["paper" if source is ParameterSource.DEFAULT else preset]
         code = claims.show_status(folder, data_dir, ids)
     else:
         with announce_compilation():

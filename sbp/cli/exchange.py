@@ -44,7 +44,7 @@ def export(run: str, file: Path, form: str) -> None:
 
     check_writable(file)
     try:
-        about = {"dataset": dataset_of(run)}
+        about = {"dataset": dataset_of(run)[0]}
     except click.UsageError:
         about = {}
     exchange.write(file, weights, form, about)

@@ -24,6 +24,7 @@ CIRCUITS = ("learning", "inference", "single_layer", "gating_chain")
 PRETRAINED = "pretrained"
 
 POSITIVE = click.IntRange(min=1)
+LAYER = click.IntRange(1, 1 << 16)  #: neurons of a layer
 NATURAL = click.IntRange(min=0)
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -159,6 +160,15 @@ def load_dataset(
     return data.load(name, root=data_dir, crop=crop, threshold=threshold)
 
 
+def load_dataset_of(
+    where: str, data_dir: Path | None, crop: int | None, threshold: int | None
+) -> Dataset:
+    """The data set that saved weights were trained on, cropped and binarised as it was then."""
+    name, usual_crop, usual_threshold = dataset_of(where)
+    crop = usual_crop if crop is None else crop
+    return load_dataset(name, data_dir, crop, usual_threshold if threshold is None else threshold)
+
+
 def load_weights(where: str) -> dict[str, np.ndarray]:
     """W1 and W2 of a run folder, a weights file, or the network that ships."""
     from sbp import checkpoint, pretrained
@@ -173,19 +183,20 @@ def load_weights(where: str) -> dict[str, np.ndarray]:
     return checkpoint.load_weights(where)
 
 
-def dataset_of(where: str) -> str:
-    """The data set that saved weights were trained on, as far as that is recorded."""
+def dataset_of(where: str) -> tuple[str, int | None, int | None]:
+    """Name, crop and threshold of the data that saved weights were trained on."""
     from sbp import checkpoint
 
     if where == PRETRAINED:
-        return "mnist"
+        return "mnist", None, None
     folder = Path(where) if Path(where).is_dir() else Path(where).parent
     try:
-        name = checkpoint.load_history(folder).get("dataset")
+        history = checkpoint.load_history(folder)
     except SbpError:
-        name = None
+        history = {}
+    name = history.get("dataset")
     if name in ("digits", "mnist", "fashion-mnist"):
-        return name
+        return name, history.get("crop"), history.get("threshold")
     raise click.UsageError(
         f"{where} does not say which data set it was trained on; name it with --dataset"
     )

@@ -12,15 +12,16 @@ from sbp.cli.about import DEFAULT_SIZES
 from sbp.cli.options import (
     CIRCUIT_ENGINES,
     CIRCUITS,
+    LAYER,
     NATURAL,
     POSITIVE,
     PRETRAINED,
     Sizes,
-    dataset_of,
     dataset_options,
     engine_option,
     examples,
     load_dataset,
+    load_dataset_of,
     load_weights,
     options,
 )
@@ -120,7 +121,7 @@ def _save(picture: Picture, out: Path, dpi: int) -> None:
 @click.option(
     "--hidden",
     metavar="N",
-    type=POSITIVE,
+    type=LAYER,
     default=100,
     show_default=True,
     help="Hidden neurons of that network.",
@@ -165,8 +166,10 @@ def raster(
     from sbp.training import Settings, initial_weights, one_hot, train
 
     trained = load_weights(weights) if weights else None
-    name = dataset or (dataset_of(weights) if weights else "digits")
-    data = load_dataset(name, data_dir, crop, threshold)
+    if dataset is None and weights is not None:
+        data = load_dataset_of(weights, data_dir, crop, threshold)
+    else:
+        data = load_dataset(dataset or "digits", data_dir, crop, threshold)
     if (sample or 0) + count > len(data.x_test):
         raise click.UsageError(
             f"--sample {sample or 0} --count {count}: "

@@ -10,6 +10,7 @@ import click
 from sbp.cli.options import (
     CIRCUIT_ENGINES,
     CIRCUITS,
+    LAYER,
     NATURAL,
     POSITIVE,
     SampleRange,
@@ -111,7 +112,7 @@ def verify(file: Path, engine: str, layout: str | None) -> None:
 @click.option(
     "--hidden",
     metavar="N",
-    type=POSITIVE,
+    type=LAYER,
     default=40,
     show_default=True,
     help="Hidden neurons, with random weights (learning, inference).",

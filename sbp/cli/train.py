@@ -13,15 +13,16 @@ import click
 from sbp.cli.options import (
     ENGINES,
     JSON_OPTION,
+    LAYER,
     NATURAL,
     POSITIVE,
-    dataset_of,
     dataset_options,
     engine_option,
     engine_options,
     examples,
     layout_option,
     load_dataset,
+    load_dataset_of,
     load_weights,
 )
 from sbp.cli.output import MEANING, MEASURES, shown, table
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 @engine_option(ENGINES, "algebra")
 @layout_option("fused")
 @click.option(
-    "--hidden", metavar="N", type=POSITIVE, default=400, show_default=True, help="Hidden neurons."
+    "--hidden", metavar="N", type=LAYER, default=400, show_default=True, help="Hidden neurons."
 )
 @click.option(
     "--epochs",
@@ -272,8 +273,11 @@ def evaluate(
         from sbp.files import check_writable
 
         check_writable(json_file)
-    name = dataset or dataset_of(run)
-    data = load_dataset(name, data_dir, crop, threshold).take(n_test=test_samples)
+    if dataset is None:
+        data = load_dataset_of(run, data_dir, crop, threshold)
+    else:
+        data = load_dataset(dataset, data_dir, crop, threshold)
+    data = data.take(n_test=test_samples)
 
     from sbp import training
 

@@ -19,6 +19,7 @@ import numpy as np
 from numba import njit
 
 from sbp.algebra import add_saturating, pack, padded, spiking, sum_rows, unpack
+from sbp.errors import ChipError
 from sbp.loihi import DECAY_UNIT, REGISTER_BITS, REGISTER_MAX, REGISTER_MIN, WEIGHT_MIN
 from sbp.program import ALL_TO_ALL, NO_MATRIX, ONE_TO_ONE, Program, State
 from sbp.run import NOTHING, Counters, Record, Run, strict_error, warn_once
@@ -549,6 +550,7 @@ class Session:
     """A network kept alive in the kernels' memory over many calls of `run`."""
 
     def __init__(self, program: Program, state: State, record: Record = NOTHING) -> None:
+        program.check_state(state)
         self.program = program
         self._start(state, record)
 
@@ -577,10 +579,13 @@ class Session:
         record: Record = NOTHING,
         strict: bool = False,
     ) -> Run:
-        """As `sbp.engines.reference.run`, from the state the session stands at."""
+        """As `sbp.engines.reference.run`, from the state the session stands at.
+
+        Where strict mode raises, the session stays at that state.
+        """
         program, first = self.program, self._machine.step
         arrays = program.check_stimulus(stimulus or {})
-        steps = program.steps_of(arrays, first) if steps is None else steps
+        steps = program.steps_of(arrays, first, steps)
         names = {what: record.names(program, what) for what in ("spikes", "u", "v")}
         if not self._eager >= {*names["u"], *names["v"]}:
             self._start(self.state, record)
@@ -588,6 +593,7 @@ class Session:
         tally, tape = _tally(program), _tape(program, names, len(keep))
         samples = len(next(iter(arrays.values()))) if arrays else 0
         lines = sum(source.size for source in program.sources)
+        before = self.state if strict else None
         done = 0
         while done < steps:
             # One block of samples at a time, cut at sample boundaries.
@@ -602,7 +608,12 @@ class Session:
             rows = np.full(count, -1, np.int64)
             low, high = np.searchsorted(keep, (done, done + count))
             rows[keep[low:high] - done] = np.arange(low, high)
-            self._machine.advance(block, count, tally, tape._replace(rows=rows), strict=strict)
+            try:
+                self._machine.advance(block, count, tally, tape._replace(rows=rows), strict=strict)
+            except ChipError:
+                assert before is not None
+                self._start(before, record)
+                raise
             done += count
         kept = record.allocate(program, len(keep))
         for i, (what, array) in enumerate((("spikes", tape.spikes), ("u", tape.u), ("v", tape.v))):

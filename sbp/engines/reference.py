@@ -161,14 +161,15 @@ def run(
     Raises
     ------
     SpecError
-        For a stimulus, state or record that does not fit.
+        For a stimulus, state, record or number of steps that does not fit.
     ChipError
         In strict mode only.
     """
+    program.check_state(state)
     stimulus = program.check_stimulus(stimulus or {})
     samples = len(next(iter(stimulus.values()))) if stimulus else 0
     first = state.step
-    steps = program.steps_of(stimulus, first) if steps is None else steps
+    steps = program.steps_of(stimulus, first, steps)
     constants, counters = Constants.of(program), Counters.zeros(program)
     state = state.copy()
     state.u, state.v = state.u.astype(np.int64), state.v.astype(np.int64)

@@ -23,7 +23,7 @@ from sbp.program import lower
 from sbp.reproduce import accuracy_claims, circuit_claims, cost_claims  # noqa: F401
 from sbp.reproduce.bench import Bench, Missing, NotMeasured, Scale
 from sbp.reproduce.page import markdown
-from sbp.reproduce.registry import FUNCTIONS, Measurement
+from sbp.reproduce.registry import FUNCTIONS, MODULES, Measurement
 from sbp.reproduce.status import (
     DIFFERS,
     FORMAT,
@@ -112,9 +112,11 @@ def main(
             ran[claim.id] = Verdict(claim, NOT_RUN, [str(reason)])
             failed |= not isinstance(reason, Missing)
             continue
+        # First of all, so that a figure that cannot be drawn costs nothing but itself.
+        provenance.write_record(path, record)
         if figures:
             record["figure"] = _draw(claim, record, folder)
-        provenance.write_record(path, record)
+            provenance.write_record(path, record)
         record = read_json(path, "result file")
         ran[claim.id] = verdict(claim, record, known)
         if before and _same_making(before, record) and before.get("weights") != record["weights"]:
@@ -131,7 +133,7 @@ def main(
 
 
 def show_status(
-    out: str | os.PathLike[str] = "results",
+    out: str | os.PathLike[str] = FOLDERS["paper"],
     root: str | os.PathLike[str] | None = None,
     ids: Sequence[str] = (),
 ) -> int:
@@ -159,7 +161,9 @@ def run_claim(claim: Claim, bench: Bench) -> dict[str, Any]:
         If a data set it needs is not here and cannot be fetched.
     """
     began = time.perf_counter()
+    bench.take_reused()  # what a claim that was not measured left behind
     found: Measurement = FUNCTIONS[claim.id](claim, bench)
+    further = (*found.further, MODULES[claim.id], "reproduce/bench.py")
     engine = claim.engine
     if engine == "algebra":
         engine = bench.engine or "algebra"
@@ -187,8 +191,8 @@ def run_claim(claim: Claim, bench: Bench) -> dict[str, Any]:
         },
         "code": {
             "engine": engine,
-            "further": list(found.further),
-            "modules": provenance.code_hashes(engine, found.further),
+            "further": list(further),
+            "modules": provenance.code_hashes(engine, further),
         },
         "versions": provenance.versions(),
         "commit": provenance.commit(),

@@ -6,12 +6,11 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,9 +19,11 @@ from sbp import data
 from sbp.claims import PRESETS, Claim
 from sbp.data import Dataset
 from sbp.errors import DataError
+from sbp.parallel import in_threads
 from sbp.training import Result, Settings, train
 from sbp.watch import Watched, watch
 
+Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 LINE_EVERY = 10.0  #: seconds between two lines of progress where there is no terminal
 
@@ -67,10 +68,6 @@ class Missing(NotMeasured):
     """A data set, or an optional package, is not here; the message says how to get it."""
 
 
-class Cancelled(Exception):
-    """The user stopped the run."""
-
-
 class Bench:
     """One call of ``sbp reproduce``: everything that several claims share.
 
@@ -104,9 +101,8 @@ class Bench:
         self._seeds = seeds
         self._data: dict[str, Dataset | Missing] = {}
         self._trained: dict[tuple[str, str, int, int], Result] = {}
-        self._watched: dict[tuple[str, int, int], Watched] = {}
-        self._stop = threading.Event()
-        self._wall: dict[tuple[str, ...], float] = {}
+        self._watched: dict[tuple[str, int, int, int], Watched] = {}
+        self._cost: dict[Hashable, float] = {}
         self._reused = 0.0
 
     def seeds(self, claim: Claim) -> list[int]:
@@ -144,9 +140,8 @@ class Bench:
             if here:
                 raise
             return Missing(
-                f"data missing: {error}; to get it: connect to the network and run again, or put "
-                f"the idx files into {data.data_root(self.root)}, or name their folder with "
-                "--data-dir or SBP_DATA"
+                f"data missing: {error}; to get it: connect to the network and run again, or name "
+                "a folder that has it with --data-dir or SBP_DATA"
             )
         if name == "digits":
             return dataset
@@ -176,12 +171,14 @@ class Bench:
                 advance(now - last)
                 last = now
 
-            return train(dataset, settings, progress=progress)
+            return train(dataset, settings, progress=progress, options=options)
 
-        todo = [key for key in keys if key not in self._trained]
+        # Lava's own threads and processes do not bear company.
+        options, workers = ({"layout": "fused"}, 1) if engine == "lava" else ({}, None)
+        todo = self._missing(keys, self._trained)
         total = epochs * len(dataset.x_train)
-        with self._timed(name, engine, bool(todo)):
-            self._trained |= self.parallel(f"training on {name}", todo, one, total)
+        with self._timing(todo):
+            self._trained |= self.parallel(f"training on {name}", todo, one, total, workers)
         return [self._trained[key] for key in keys]
 
     def watched(
@@ -190,26 +187,28 @@ class Bench:
         """Circuit and algebra side by side, a result per seed; each is trained once."""
         dataset = self.watch_dataset(name)
         epochs = min(epochs or self.scale.watch_epochs, self.scale.watch_epochs)
-        keys = [(name, hidden, seed) for seed in seeds]
+        keys = [(name, hidden, epochs, seed) for seed in seeds]
 
-        def one(key: tuple[str, int, int], advance: Callable[[int], None]) -> Watched:
-            return watch(dataset, hidden=hidden, epochs=epochs, seed=key[2], progress=advance)
+        def one(key: tuple[str, int, int, int], advance: Callable[[int], None]) -> Watched:
+            return watch(dataset, hidden=hidden, epochs=epochs, seed=key[3], progress=advance)
 
-        todo = [key for key in keys if key not in self._watched]
+        todo = self._missing(keys, self._watched)
         total = epochs * len(dataset.x_train)
-        with self._timed(name, f"watched {hidden}", bool(todo)):
+        with self._timing(todo):
             self._watched |= self.parallel(f"circuit and algebra on {name}", todo, one, total)
         return [self._watched[key] for key in keys]
 
+    def _missing(self, keys: list[Key], known: Mapping[Key, object]) -> list[Key]:
+        """Those of `keys` that are not `known`; what the others took counts for this claim too."""
+        self._reused += sum(self._cost[key] for key in keys if key in known)
+        return [key for key in keys if key not in known]
+
     @contextmanager
-    def _timed(self, name: str, how: str, anything: bool) -> Iterator[None]:
+    def _timing(self, keys: list[Key]) -> Iterator[None]:
         """Remember how long trainings took, for the claims that use them again."""
         began = time.perf_counter()
         yield
-        if anything:
-            self._wall[name, how] = time.perf_counter() - began
-        else:
-            self._reused += self._wall[name, how]
+        self._cost |= dict.fromkeys(keys, (time.perf_counter() - began) / max(len(keys), 1))
 
     def take_reused(self) -> float:
         """Seconds that the trainings took which were used again since the last call."""
@@ -219,33 +218,24 @@ class Bench:
     def parallel(
         self,
         what: str,
-        keys: list[Any],
-        one: Callable[[Any, Callable[[int], None]], Value],
+        keys: list[Key],
+        one: Callable[[Key, Callable[[int], None]], Value],
         total: int,
-    ) -> dict[Any, Value]:
-        """``{key: one(key, advance)}``, a thread per core; `total` is the work of one key.
-
-        The kernels release the interpreter lock.  Ctrl-C stops all threads at their next step.
-        """
+        workers: int | None = None,
+    ) -> dict[Key, Value]:
+        """``{key: one(key, advance)}``, a thread per core; `total` is the work of one key."""
         if not keys:
             return {}
         with self._bar(what, total * len(keys)) as advance:
 
-            def step(done: int) -> None:
-                if self._stop.is_set():
-                    raise Cancelled
-                advance(done)
+            def run(key: Key, check: Callable[[], None]) -> Value:
+                def step(done: int) -> None:
+                    check()
+                    advance(done)
 
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                futures = {pool.submit(one, key, step): key for key in keys}
-                try:
-                    done = {futures[future]: future.result() for future in as_completed(futures)}
-                except BaseException:
-                    self._stop.set()
-                    pool.shutdown(cancel_futures=True)
-                    self._stop.clear()
-                    raise
-        return done
+                return one(key, step)
+
+            return in_threads(run, keys, workers=workers)
 
     @contextmanager
     def _bar(self, what: str, total: int) -> Iterator[Callable[[int], None]]:

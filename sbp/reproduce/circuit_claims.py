@@ -52,7 +52,7 @@ def steps_per_sample(claim: Claim, bench: Bench) -> Measurement:
         run = engines.get("reference").run(program, state, steps=60, record=Record(spikes=("g0",)))
         gaps = np.diff(np.flatnonzero(run.spikes["g0"][:, 0]))
         values[circuit.name] = [float(gap) for gap in np.unique(gaps)]
-    return Measurement(values, circuits=circuits)
+    return Measurement(values, circuits=circuits, further=("engines/reference.py",))
 
 
 @measures("digits-circuit-equals-algebra")
@@ -159,7 +159,7 @@ def closing_gate(claim: Claim, bench: Bench) -> Measurement:
 
     ungated = per_epoch("ungated")
     found.values = {
-        "spikes past a closing gate": [float(sum(row)) for row in per_epoch("past_gate")],
+        "samples past a closing gate": [float(sum(row)) for row in per_epoch("past_gate")],
         "largest input of h when closed": [float(max(row)) for row in per_epoch("largest_h")],
         "largest input of o when closed": [float(max(row)) for row in per_epoch("largest_o")],
         "ungated samples by epoch 10": [float(sum(row[:10])) for row in ungated],

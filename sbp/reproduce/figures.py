@@ -222,7 +222,10 @@ def widths(claim: Claim, details: Mapping[str, Any]) -> Picture:
         ax.set_ylabel(f"{measure} accuracy, %")
         ax.grid(axis="y", color="#dddddd", lw=0.6)
     panels[0].legend(frameon=False, fontsize=8)
-    fig.alt = f"Accuracy by hidden size, a line for the mean over seeds, points for the seeds. {'. '.join(said)}."
+    fig.alt = (
+        "Accuracy by hidden size, a line for the mean over seeds, points for the seeds. "
+        f"{'. '.join(said)}."
+    )
     return fig
 
 

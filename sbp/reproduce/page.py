@@ -89,9 +89,9 @@ def _explained(row: Verdict) -> list[str]:
         n_seeds = len(made["seeds"])
         seeds = f", {n_seeds} seed{'s' * (n_seeds > 1)}" if n_seeds else ""
         lines.append(
-            f"- Made with the {made['preset']} preset{engine}{seeds}, in {made['seconds']:.0f} s on "
-            f"{made['machine']['cores']} cores ({made['machine']['cpu']}).  "
-            f"Numbers: [{claim.id}.json]({claim.id}.json)."
+            f"- Made with the {made['preset']} preset{engine}{seeds}, in "
+            f"{made['seconds']:.0f} s on {made['machine']['cores']} cores "
+            f"({made['machine']['cpu']}).  Numbers: [{claim.id}.json]({claim.id}.json)."
         )
         lines += _details(made["details"])
         if made.get("figure"):
@@ -180,8 +180,9 @@ def _jobs(jobs: list[dict[str, Any]]) -> list[str]:
          f"{100 * job['chip']['share of synaptic memory']:.1f} %")
         for job in jobs
     ]  # fmt: skip
-    heads = ("network", "shift", "exact %", "spike %", "membrane %", "dead outputs", "largest input of closed h",
-             "weights differing", "neurons", "synaptic memory, at least")  # fmt: skip
+    heads = ("network", "shift", "exact %", "spike %", "membrane %", "dead outputs",
+             "largest input of closed h", "weights differing", "neurons",
+             "synaptic memory, at least")  # fmt: skip
     check = jobs[0]["check"]
     return [
         "",

@@ -50,6 +50,7 @@ class Measurement:
 
 Function = Callable[[Claim, Bench], Measurement]
 FUNCTIONS: dict[str, Function] = {}
+MODULES: dict[str, str] = {}  #: claim -> the module that measures it, path inside the package
 
 
 def measures(*ids: str) -> Callable[[Function], Function]:
@@ -57,6 +58,8 @@ def measures(*ids: str) -> Callable[[Function], Function]:
 
     def register(function: Function) -> Function:
         FUNCTIONS.update(dict.fromkeys(ids, function))
+        module = function.__module__.removeprefix("sbp.").replace(".", "/")
+        MODULES.update(dict.fromkeys(ids, f"{module}.py"))
         return function
 
     return register

@@ -18,7 +18,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sbp import data
 from sbp.errors import SpecError
 from sbp.sweeps.cluster import run
 from sbp.sweeps.job import BEYOND, MODULES, Job, grid, run_job
@@ -126,8 +125,6 @@ def main(
     )  # fmt: skip
     if not jobs:
         raise SpecError("the sweep has no jobs", do="give a crop at least as large as the shift")
-    # A wrong name, option or size is told at once, not by every worker.
-    data.load(dataset, root=root, crop=jobs[0].crop, threshold=jobs[0].threshold).take(samples)
     records = run(
         jobs, out, scheduler=scheduler, workers=workers, root=root, progress=print_progress
     )

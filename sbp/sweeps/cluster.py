@@ -14,13 +14,13 @@ from typing import Any
 from sbp import provenance
 from sbp.errors import FileError, MissingDependency, SbpError, SpecError
 from sbp.files import read_json, write_atomic
-from sbp.sweeps.job import FORMAT, Job, code, run_job
+from sbp.sweeps.job import FORMAT, Job, checksums, code, run_job
 
 CONNECT = "10s"  #: how long a scheduler may take to answer
 
 
-def finished(job: Job, out: Path, present: dict[str, str]) -> dict[str, Any] | None:
-    """The job's record in `out`, if it is whole and was made by the code `present`; else None."""
+def finished(job: Job, out: Path, present: dict[str, str], checksum: str) -> dict[str, Any] | None:
+    """The job's record in `out`, if it is whole and of the present code and data; else None."""
     try:
         record = read_json(out / f"{job.id}.json", "sweep result")
     except FileError:
@@ -30,14 +30,18 @@ def finished(job: Job, out: Path, present: dict[str, str]) -> dict[str, Any] | N
         and record.get("format") == FORMAT
         and record.get("job") == asdict(job)
         and record.get("code") == present
+        and record.get("data") == checksum
         and record.get("checksum") == provenance.checksum(record)
     )
     return record if good else None
 
 
-def _work(job: Job, root: str | None, out: str, token: str) -> dict[str, Any]:
-    """On a worker: run the job, and write its file if this is the driver's folder."""
-    record = run_job(job, root)
+def _work(job: Job, base: str, root: str | None, out: str, token: str) -> dict[str, Any]:
+    """On a worker: run the job, and write its file if this is the driver's folder.
+
+    A relative FILE.npz counts from `base`, the folder that the driver runs in.
+    """
+    record = run_job(job, root, base)
     folder = Path(out)
     with suppress(OSError, SbpError):  # else the driver writes it
         if (folder / ".sweep").read_text(encoding="utf-8") == token:
@@ -96,7 +100,7 @@ def run(
     workers : int, optional
         Local worker processes; default one per core.
     root : path, optional
-        Data root; on a cluster it must exist on every worker.
+        Data root; on a cluster it must exist on every worker, as must a FILE.npz.
     progress : callable, optional
         Called as ``progress(done, all, job, record, problem)`` after each job; `record` is None
         and `problem` says why where it failed.
@@ -112,27 +116,30 @@ def run(
         If Dask is not installed and there is something to do.
     SpecError
         If the scheduler does not answer, or `workers` is not positive.
+    DataError
+        If a data set, a crop or a threshold does not exist.
     FileError
         If `out` cannot be written.
     """
     if workers is not None and (isinstance(workers, bool) or not 1 <= workers <= 4096):
         raise SpecError(f"workers is {workers!r}", allowed="a whole number, 1 to 4096")
     out = Path(out)
-    present = code()
-    records = {job: finished(job, out, present) for job in jobs}
+    place = None if root is None else str(Path(root).resolve())
+    # Here and not by every worker: a wrong option is told at once, and changed data are seen.
+    present, sums = code(), checksums(jobs, place)
+    records = {job: finished(job, out, present, sums[job]) for job in jobs}
     todo = [job for job, record in records.items() if record is None]
     done = len(records) - len(todo)
     if not todo:
         return [records[job] for job in jobs]
     token = uuid.uuid4().hex
     write_atomic(out / ".sweep", lambda stream: stream.write(token.encode()))
-    place = None if root is None else str(Path(root).resolve())
     try:
         with _client(scheduler, workers) as client:
             from distributed import as_completed
 
             futures = {
-                client.submit(_work, job, place, str(out.resolve()), token,
+                client.submit(_work, job, str(Path.cwd()), place, str(out.resolve()), token,
                               key=f"{job.id}-{token}", pure=False): job
                 for job in todo
             }  # fmt: skip
@@ -146,7 +153,9 @@ def run(
                 else:
                     if record["code"] != present:
                         record, problem = None, "the worker runs another version of sbp"
-                if record is not None and finished(job, out, present) is None:
+                    elif record["data"] != sums[job]:
+                        record, problem = None, "the worker has other data"
+                if record is not None and finished(job, out, present, sums[job]) is None:
                     provenance.write_record(out / f"{job.id}.json", record)
                 records[job] = record
                 if progress:

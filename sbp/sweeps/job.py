@@ -101,21 +101,23 @@ def grid(
     n_train: int | None = None,
     n_test: int | None = None,
 ) -> list[Job]:
-    """Every combination as a job; a shift larger than the crop is left out."""
-    return [
+    """Every combination as a job, once; a shift larger than the crop is left out."""
+    return list(dict.fromkeys(
         Job(dataset, h, seed, epochs, crop, threshold, shift, n_train, n_test)
         for crop, shift, threshold, h, seed in itertools.product(
             crops, shifts, thresholds, hidden, seeds
         )
         if not shift or (crop is not None and shift <= crop)
-    ]
+    ))  # fmt: skip
 
 
 #: What the claim "beyond-the-paper" runs for each seed: widths, crops and shifts.
 BEYOND: dict[str, Any] = {"hidden": (200, 400, 800, 2000), "crops": (4, 2), "shifts": (0, 1)}
 
 
-def images_of(job: Job, root: str | None) -> tuple[Dataset, Callable[[int], np.ndarray]]:
+def images_of(
+    job: Job, root: str | None, base: str = ""
+) -> tuple[Dataset, Callable[[int], np.ndarray]]:
     """The job's data set, and the training inputs of an epoch.
 
     Returns
@@ -125,7 +127,10 @@ def images_of(job: Job, root: str | None) -> tuple[Dataset, Callable[[int], np.n
     inputs : callable
         Epoch (from 1) -> ndarray of uint8, shape (n_train, n_in).
     """
-    dataset = data.load(job.dataset, root=root, crop=job.crop, threshold=job.threshold)
+    name = job.dataset
+    if base and name.endswith(".npz"):
+        name = str(Path(base, Path(name).expanduser()))
+    dataset = data.load(name, root=root, crop=job.crop, threshold=job.threshold)
     dataset = dataset.take(job.n_train, job.n_test)
     if not job.shift:
         return dataset, lambda epoch: dataset.x_train
@@ -135,6 +140,25 @@ def images_of(job: Job, root: str | None) -> tuple[Dataset, Callable[[int], np.n
     return dataset, lambda epoch: shifted(
         pictures, job.crop or 0, *shifts_of(job.seed, epoch, len(pictures), job.shift)
     )
+
+
+def checksums(jobs: Iterable[Job], root: str | None) -> dict[Job, str]:
+    """Checksum of the data of every job; every data set is loaded once.
+
+    Raises
+    ------
+    DataError
+        For a data set, crop, threshold or number of samples that does not exist.
+    """
+    found: dict[tuple[Any, ...], str] = {}
+    sums = {}
+    for job in jobs:
+        key = job.dataset, job.crop, job.threshold, job.n_train, job.n_test
+        if key not in found:
+            dataset = data.load(job.dataset, root=root, crop=job.crop, threshold=job.threshold)
+            found[key] = dataset.take(job.n_train, job.n_test).checksum
+        sums[job] = found[key]
+    return sums
 
 
 def shifts_of(seed: int, epoch: int, n: int, largest: int) -> tuple[np.ndarray, np.ndarray]:
@@ -231,13 +255,14 @@ def dead_outputs(sums: np.ndarray, labels: np.ndarray) -> list[int]:
     return [k for k in np.unique(labels).tolist() if (sums[labels == k, k] <= 0).all()]
 
 
-def run_job(job: Job, root: str | None = None) -> dict[str, Any]:
+def run_job(job: Job, root: str | None = None, base: str = "") -> dict[str, Any]:
     """Train; the record of the job's result file.
 
+    `root` is the data root, and a relative FILE.npz counts from the folder `base`.
     ``shift=0`` gives the weights that `sbp.training.train` gives.
     """
     began = time.perf_counter()
-    dataset, inputs = images_of(job, root)
+    dataset, inputs = images_of(job, root, base)
     sizes = (dataset.n_inputs, job.hidden, dataset.n_classes)
     targets = one_hot(dataset.y_train, dataset.n_classes)
     network = algebra.Network(initial_weights(sizes, job.seed))

@@ -94,6 +94,7 @@ class Session:
                 do="use layout='network'",
             )
         require()
+        program.check_state(state)
         self.program = program
         self._backend: Any = None
         if layout == "fused":
@@ -147,8 +148,7 @@ class Session:
     ) -> LavaRun:
         """Go on from where the session stands; as `sbp.engines.reference.run`."""
         arrays = self.program.check_stimulus(stimulus or {})
-        if steps is None:
-            steps = self.program.steps_of(arrays, self._backend.state.step)
+        steps = self.program.steps_of(arrays, self._backend.state.step, steps)
         try:
             result = self._backend.run(arrays, steps, record, strict)
         except SpecError:

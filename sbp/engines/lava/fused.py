@@ -60,16 +60,13 @@ class Fused:
         senders = program.senders
         for i, what in enumerate(("spikes", "u", "v")):
             tape.columns[i] = [s.start if s.name in names[what] else -1 for s in senders]
-        circuit.machine._code.lazy[:] = self._lazy
-        for name in {*names["u"], *names["v"]}:
-            circuit.machine._code.lazy[program.index(name)] = False
+        if steps:  # else populations that were skipped would not be brought up to date
+            circuit.machine._code.lazy[:] = self._lazy
+            for name in {*names["u"], *names["v"]}:
+                circuit.machine._code.lazy[program.index(name)] = False
         circuit.strict[0] = strict
         circuit.clear_counters()
-        kept: dict[str, dict[str, np.ndarray]] = {
-            what: {s.name: np.zeros((len(keep), s.size), bool if what == "spikes" else np.int32)
-                   for s in senders if s.name in names[what]}
-            for what in names
-        }  # fmt: skip
+        kept = record.allocate(program, len(keep))
         arrays = {"spikes": tape.spikes, "u": tape.u, "v": tape.v}
         done = 0
         while done < steps:

@@ -74,13 +74,8 @@ class Network:
         """Run `steps` steps; see `sbp.engines.lava.run`."""
         program, first = self.program, self.state.step
         keep = record.steps(program, first, steps)
-        names = {what: record.names(program, what) for what in ("spikes", "u", "v")}
-        kept = {
-            what: {s.name: np.zeros((len(keep), s.size), bool if what == "spikes" else np.int32)
-                   for s in program.senders if s.name in chosen}
-            for what, chosen in names.items()
-        }  # fmt: skip
-        registers = bool(names["u"] or names["v"])
+        kept = record.allocate(program, len(keep))
+        registers = bool(kept["u"] or kept["v"])
         counters = Counters.zeros(program)
         departures = {"spikes": 0, "registers": 0, "weights": 0}
         where: tuple[int, str, int] | None = None

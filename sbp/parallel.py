@@ -1,0 +1,65 @@
+"""Threads over the cores, for kernels that release the interpreter lock."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Hashable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+
+class Cancelled(Exception):
+    """Another thread failed, or the user stopped the run."""
+
+
+def in_threads(
+    one: Callable[[Key, Callable[[], None]], Value],
+    keys: Iterable[Key],
+    *,
+    workers: int | None = None,
+    finished: Callable[[Key, Value], object] | None = None,
+) -> dict[Key, Value]:
+    """``{key: one(key, check)}``, several keys at a time.
+
+    Parameters
+    ----------
+    one : callable
+        Has to call its second argument, ``check()``, every second or so: after Ctrl-C, or an
+        error in another thread, that raises `Cancelled`.
+    keys : iterable
+        Each different.
+    workers : int, optional
+        Threads; default one per core.
+    finished : callable, optional
+        Called as ``finished(key, value)`` as keys finish, from one thread.
+
+    Returns
+    -------
+    dict
+        In the order of `keys`.
+    """
+    stop = threading.Event()
+
+    def check() -> None:
+        if stop.is_set():
+            raise Cancelled
+
+    keys = list(keys)
+    found: dict[Key, Value] = {}
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        futures = {pool.submit(one, key, check): key for key in keys}
+        try:
+            for future in as_completed(futures):
+                key = futures[future]
+                found[key] = future.result()
+                if finished:
+                    finished(key, found[key])
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return {key: found[key] for key in keys}
