@@ -1,27 +1,29 @@
-"""Time every engine side by side in one process, interleaved, and write results/speed.*.
+"""Time every engine side by side in one process, interleaved.
 
-    make bench                      all sizes, about two minutes
+    make bench                      everything, about four minutes
     make bench ARGS="--rounds 3"    quicker, rougher
     make bench ARGS="--out /tmp"    leave results/ alone
 
-What is compared with what is said in benchmarks/README.md.
+Writes results/speed.* (samples of whole networks) and results/conformance-speed.* (the conformance
+cases on every engine, Lava's layouts included).  benchmarks/README.md says what is compared with
+what.
 """
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import dense
+from benchmarks import conformance, dense
 from sbp.algebra import Network
 from sbp.circuits import inference_circuit, learning_circuit
 from sbp.data import available, load
 from sbp.engines import compiled, reference
 from sbp.files import write_atomic, write_json
 from sbp.program import NO_MATRIX, lower
+from sbp.provenance import machine, versions
 from sbp.training import initial_weights, one_hot
 
 SIZES = ((64, 100, 10), (400, 400, 10), (784, 1000, 10), (784, 2000, 10))
@@ -205,22 +207,35 @@ def main():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--only", choices=("speed", "conformance"), help="one of the two")
     parser.add_argument("--out", type=Path, default=Path("results"))
     arguments = parser.parse_args()
-    rows = []
-    for sizes in SIZES:
-        print(f"{'-'.join(map(str, sizes))}", file=sys.stderr)
-        rows.append(measure(sizes, arguments.rounds, lambda s: print(s, file=sys.stderr)))
-    from sbp.provenance import machine, versions
+    if arguments.rounds < 1:
+        parser.error(f"--rounds is {arguments.rounds}; allowed: 1 or more")
 
-    write_json(arguments.out / "speed.json",
+    def say(text):
+        print(text, file=sys.stderr)
+
+    if arguments.only != "conformance":
+        rows = []
+        for sizes in SIZES:
+            say("-".join(map(str, sizes)))
+            rows.append(measure(sizes, arguments.rounds, say))
+        keep(arguments.out / "speed", rows, table(rows))
+        write_atomic(arguments.out / "speed.png",
+                     lambda stream: plot(rows).savefig(stream, dpi=150, format="png"))  # fmt: skip
+    if arguments.only != "speed":
+        rows = conformance.time_engines(samples, min(arguments.rounds, 5), say)
+        keep(arguments.out / "conformance-speed", rows, conformance.table(rows))
+    say(f"written to {arguments.out}")
+
+
+def keep(path, rows, text):
+    """Write the rows as JSON and as Markdown, and print them."""
+    write_json(path.with_suffix(".json"),
                {"machine": machine(), "versions": versions(), "rows": rows})  # fmt: skip
-    text = table(rows)
-    write_atomic(arguments.out / "speed.md", lambda stream: stream.write(text.encode()))
-    write_atomic(arguments.out / "speed.png",
-                 lambda stream: plot(rows).savefig(stream, dpi=150, format="png"))  # fmt: skip
+    write_atomic(path.with_suffix(".md"), lambda stream: stream.write(text.encode()))
     print(text)
-    print(json.dumps({"out": str(arguments.out)}), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import statistics
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,18 @@ def test_mnist_tolerances_are_two_standard_errors_of_the_test_set(name: str) -> 
             p = quantity.expected / 100
             two_errors = 200 * (p * (1 - p) / 10_000) ** 0.5
             assert quantity.tolerance == pytest.approx(two_errors, abs=0.05)
+
+
+def test_fashion_mnist_s_tolerances_are_two_deviations_of_the_seeds_that_are_kept() -> None:
+    (claim,) = select(["fashion-mnist"])
+    values = json.loads((RESULTS / "fashion-mnist.json").read_text())["values"]
+    said = []
+    for quantity in claim.quantities:
+        if quantity.expected is not None:
+            deviation = statistics.stdev(values[quantity.name])
+            assert quantity.tolerance == pytest.approx(2 * deviation, abs=0.05)
+            said.append(f"{deviation:.1f}")
+    assert f"{said[0]}, {said[1]} and {said[2]} points" in claim.why
 
 
 def test_select_keeps_the_order_of_the_table_and_names_what_is_unknown() -> None:

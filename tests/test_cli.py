@@ -385,6 +385,32 @@ def test_the_shipped_network_measures_on_mnist(shared_data, sbp, tmp_path):
     assert about["measured"]["membrane"] > 0.97
 
 
+@pytest.mark.slow
+def test_ten_epochs_of_mnist_end_where_an_independent_simulation_did(shared_data):
+    """Median of five seeds; figures and margins from a simulation written by others."""
+    mnist = data.load("mnist", root=shared_data, download=False)
+    found = training.train_seeds(mnist, Settings(epochs=10), list(range(5)))
+    last = {m: float(np.median([100 * run.epochs[-1][m] for run in found])) for m in MEASURES}
+    assert abs(last["spike"] - 94.5) <= 1.0
+    assert abs(last["membrane"] - 96.5) <= 0.6
+
+
+def test_training_of_seeds_stops_at_once(monkeypatch):
+    digits, started = data.load("digits").take(20, 20), []
+    real = training.train
+
+    def train_and_fail(dataset, settings, **more):
+        started.append(settings.seed)
+        if settings.seed == 1:
+            raise SpecError("stop")
+        return real(dataset, settings, **more)
+
+    monkeypatch.setattr(training, "train", train_and_fail)
+    with pytest.raises(SpecError, match="stop"):
+        training.train_seeds(digits, Settings(hidden=4, epochs=100_000), list(range(9)), workers=2)
+    assert len(started) < 9
+
+
 def test_pretrained_files_round_trip(tmp_path, monkeypatch):
     weights = {"W1": np.array([[-256, 254, 0, -2]]), "W2": np.array([[2], [-256]])}
     monkeypatch.setattr(pretrained, "path", lambda: tmp_path / "p.npz")
@@ -439,7 +465,7 @@ def test_a_terminal_gets_a_live_bar(start):
     assert re.search(r"epoch \d+/400 [━╸╺ ]+ spike \d\d\.\d\d %  membrane \d\d\.\d\d %", text)
     assert re.search(r"[\d,]+/s \d\d:\d\d", text)
     assert text.count("\r") > 2
-    assert "epoch 60/60" in text
+    assert "epoch 400/400" in text
     # The plain lines are for other readers.
     assert "exact" not in text
 

@@ -108,10 +108,23 @@ def _details(details: dict[str, Any]) -> list[str]:
         lines += _populations(details["populations"])
     if "jobs" in details:
         lines += _jobs(details["jobs"])
+    if "circuit" in details.get("curves", {}):
+        lines += ["", _last_epoch(details["curves"])]
     for seed, parted in enumerate(details.get("parted") or []):
         if parted:
             lines += ["", _parting(seed, parted)]
     return lines
+
+
+def _last_epoch(curves: dict[str, Any]) -> str:
+    """Accuracies of circuit and algebra where the training ended."""
+    said = []
+    for path, measures in curves.items():
+        for measure in ("spike", "membrane"):
+            values = [100 * seed[-1] for seed in measures[measure]]
+            text = shown(values, Quantity(measure, unit="%")).replace("+-", "±")
+            said.append(f"{measure}, {path} {text}")
+    return f"In the last epoch: {'; '.join(said)}."
 
 
 def _energy(details: dict[str, Any]) -> list[str]:
