@@ -191,11 +191,13 @@ def plot(rows):
         axes.annotate(f" {name}", (weights[-1], middle[-1]), color=colour, va="center")
     for kind, rate in CHIP.items():
         axes.axhline(1e6 / rate, color="#999999", linestyle=":")
-        axes.annotate(f"Loihi, {kind} (published, 400-400-10)", (weights[0], 1e6 / rate),
-                      color="#666666", va="bottom", fontsize=8)  # fmt: skip
+        axes.annotate(f"Loihi, {kind} (published, 400-400-10)", (weights[-1] * 8, 1e6 / rate),
+                      color="#666666", va="bottom", ha="right", fontsize=8)  # fmt: skip
     axes.set(xlabel="weights of the network (W1 and W2)", ylabel="microseconds a sample")
     axes.set_xlim(right=weights[-1] * 8)
-    axes.set_xticks(weights, ["-".join(map(str, row["sizes"])) for row in rows], fontsize=8)
+    # The last two stand close together.
+    names = ["\n" * (i % 2) + "-".join(map(str, row["sizes"])) for i, row in enumerate(rows)]
+    axes.set_xticks(weights, names, fontsize=8)
     axes.minorticks_off()
     axes.spines[["top", "right"]].set_visible(False)
     return figure

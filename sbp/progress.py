@@ -24,6 +24,13 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.2f} %"
 
 
+def span(seconds: float) -> str:
+    """0.00451 -> "4.51 ms"; 12.34 -> "12.3 s"; 1234.5 -> "1,234 s"."""
+    if 0 < seconds < 1:
+        return f"{1e3 * seconds:.3g} ms"
+    return f"{seconds:,.0f} s" if seconds >= 100 else f"{seconds:.3g} s"
+
+
 @contextmanager
 def announce_compilation(quiet: bool = False) -> Iterator[None]:
     """Say so, once, if compiling kernels takes more than a second (they are then cached)."""
@@ -130,7 +137,7 @@ class TrainingProgress:
         measures = "  ".join(f"{m} {percent(entry[m])}" for m in ("exact", "spike", "membrane"))
         return (
             f"epoch {entry['epoch']:{len(str(self.epochs))}d}/{self.epochs}  {measures}  "
-            f"mse {entry['mse']:.4f}  {entry['seconds']:.2f} s"
+            f"mse {entry['mse']:.4f}  {span(entry['seconds'])}"
         )
 
 

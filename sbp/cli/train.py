@@ -27,7 +27,7 @@ from sbp.cli.options import (
 )
 from sbp.cli.output import MEANING, MEASURES, shown, table
 from sbp.errors import FileError
-from sbp.progress import EvaluationProgress, TrainingProgress, announce_compilation
+from sbp.progress import EvaluationProgress, TrainingProgress, announce_compilation, span
 
 if TYPE_CHECKING:
     from sbp.checkpoint import RunFolder
@@ -226,7 +226,7 @@ def _report(result: Result, data: Dataset, out: Path | None, json_file: Path | N
     table(title, ("", f"epoch {last['epoch']}", "best", "at epoch", ""), rows)
     seconds = sum(epoch["seconds"] for epoch in result.epochs)
     learned = len(result.epochs) * len(data.x_train)
-    click.echo(f"learned {learned:,} samples in {seconds:.2f} s: {learned / seconds:,.0f} a second")
+    click.echo(f"learned {learned:,} samples in {span(seconds)}: {learned / seconds:,.0f} a second")
     if result.faults is not None:
         click.echo("in the circuit, over all steps:")
         width = max(map(len, result.faults))
