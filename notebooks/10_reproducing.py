@@ -51,7 +51,7 @@ for row in verdicts.values():
     for quantity in row.claim.quantities:
         if published := expected(row.claim, quantity):
             measured = shown(row.values.get(quantity.name, ()), quantity)
-            print(f"    {quantity.name}: {measured}, expected {published}")
+            print(f"    {quantity.name}: {measured}; published: {published}")
 
 # %% [markdown]
 # These are the quantities that have something to be compared with. [The status

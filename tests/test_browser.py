@@ -116,6 +116,21 @@ def test_mathematics_is_rendered(name, tab, base):
     assert tab.evaluate("document.querySelectorAll('mjx-merror, [data-mjx-error]').length") == 0
 
 
+def test_what_scrolls_by_itself_takes_the_keyboard_s_focus(tab, server):
+    tab.set_viewport_size(PHONE)
+    settled(tab, f"{server}/results/status.html")
+    wide = "[...document.querySelectorAll('.bd-article table')].filter(t => t.scrollWidth > {})"
+    assert tab.evaluate(f"{wide.format('t.clientWidth + 1')}.length") > 1
+    assert tab.evaluate(f"{wide.format('t.clientWidth + 1')}.every(t => t.tabIndex === 0)")
+    table = tab.locator(".bd-article table[tabindex='0']").first
+    table.focus()
+    tab.keyboard.press("ArrowRight")
+    tab.wait_for_function("document.activeElement.scrollLeft > 0")
+    # Where it fits, it is no stop.
+    tab.set_viewport_size({"width": 1600, "height": 900})
+    tab.wait_for_function("!document.querySelector('.bd-article table').hasAttribute('tabindex')")
+
+
 def test_search_finds_a_word(tab, base):
     tab.goto(f"{base}/search.html?q=refractory")
     # What is found appears one by one.
