@@ -59,9 +59,13 @@ STEPS = 18  # how long the neurons with memory are watched
 # numbers are given in *weight units*, with the 64 divided out, unless we say otherwise.
 #
 # A circuit is data in this package: populations of neurons, sources of spikes from
-# outside, and projections between them. Here is the smallest one: a source with one
-# line, and one neuron with threshold 1024 that loses an eighth of its potential in
-# every step ($d_v = 512$).
+# outside, and projections between them. `lower` turns it into a *program*, whole
+# numbers as a chip would hold them, and an *engine* runs that; `reference` follows the
+# rules above word for word. Circuits run in *samples*, one turn through their *phases*;
+# in the small ones of this page every step is a sample.
+#
+# Here is the smallest circuit: a source with one line, and one neuron with threshold
+# 1024 that loses an eighth of its potential in every step ($d_v = 512$).
 
 
 # %%
@@ -256,9 +260,9 @@ assert (fires["h"] == (a > 512)).all()
 assert (fires["h>"] == (a > 1024)).all()
 
 # %% [markdown]
-# Keep $h_<$ and $h_>$ in mind. A neuron that is above 0 and not above 1 is one whose
-# answer would change if its input changed a little: this pair will be the derivative
-# that backpropagation needs.
+# (Read $h_<$ as $0 < a$ and $h_>$ as $a > 1$.) Keep the two in mind. A neuron that is
+# above 0 and not above 1 lies within half a unit of ½, where its answer flips: this
+# pair will be the derivative that backpropagation needs.
 #
 # ## Two more facts of the chip
 #

@@ -122,17 +122,18 @@ for name, phases in (("x", [1, 7, 11]), ("x_mem", [6])):
 # is 0 to 1 where it is 1,
 #
 # $$
-# f(a) = \min(\max(a, 0), 1), \qquad f'(a) = 1 \text{ if } 0 < a < 1, \text{ else } 0.
+# f(a) = \min(\max(a, 0), 1), \qquad f'(a) = 1 \text{ if } 0 < a \le 1, \text{ else } 0.
 # $$
 #
-# A *straight-through* or *surrogate* derivative ([Neftci, Mostafa and Zenke,
+# This is a ramp (a truncated ReLU; at $a = 1$ the circuit takes the slope for 1), and a
+# *straight-through* or *surrogate* derivative ([Neftci, Mostafa and Zenke,
 # 2019](https://doi.org/10.1109/MSP.2019.2931595)). It is a box: only a neuron near the
 # point of changing its mind is asked to learn.
 
 # %%
 a = np.linspace(-1, 2, 121)
 step, ramp = (a > 0.5).astype(float), np.clip(a, 0, 1)
-box = ((a > 0) & (a < 1)).astype(float)
+box = ((a > 0) & (a <= 1)).astype(float)
 show(
     curves(
         a,
@@ -153,11 +154,12 @@ show(
 #
 # $$ h_{\text{box}} = h_< \wedge \neg\, h_> $$
 #
-# We give every neuron another input, from $-1024$ to 2040, and read all four
+# We give every neuron another input, from $-1024$ to 2032, and read all four
 # populations.
 
 # %%
 inputs = 2 * np.linspace(-64, 127, UNITS).astype(int)  # mantissas; times 8 below
+assert (8 * inputs.min(), 8 * inputs.max()) == (-1024, 2032)
 matrix = MatrixWeight("W", exponent=3, plastic=False)
 wiring = Wiring()
 wiring.plastic("input", "h h< h>", matrix)

@@ -57,7 +57,7 @@ dataset = mnist_or_digits()
 # and that is backpropagation: (2) is the step that gave it its name. The circuit
 # computes (1), (2) and (3) exactly. In (4) it uses only the *sign* of $e$, since a
 # spike is all that a neuron can send: $\Delta W_1 = 2\,\big(\operatorname{sign}(e)\,
-# f'(a_1)\big)\, x^T$.
+# f'(a_1)\big)\, x^T$. And $\eta$ is 2, the smallest step of a weight.
 #
 # As Python, for one sample. All quantities are whole numbers.
 
@@ -113,11 +113,12 @@ print(f"training digit {sample}: a {right}; the network answers", *answers)
 # %% [markdown]
 # ## The circuit
 #
-# Compared with one layer there are four new parts. `x_mem` and `h_mem` remember.
+# Compared with one layer there are five new parts. `x_mem` and `h_mem` remember.
 # `h_box` is the derivative of the hidden layer. `hT` receives the error through **two**
-# copies of $W_2$ transposed: $+W_2^T$ from `o` and $-W_2^T$ from `o-`. A synapse works
-# in one direction only, so the way back needs copies of its own; each of them must
-# learn what $W_2$ learns, by itself.
+# copies of $W_2$ transposed: $+W_2^T$ from `o` and $-W_2^T$ from `o-`, which carries
+# whichever error is not in `o`: $d_-$ in phase 5, $d_+$ in phase 9. A synapse works in
+# one direction only, so the way back needs copies of its own; each of them must learn
+# what $W_2$ learns, by itself.
 
 # %%
 circuit = learning_circuit(sizes)
@@ -138,6 +139,7 @@ show(
 )
 
 # %%
+assert sum(not p.name.startswith("g") for p in circuit.populations) == 15
 if sizes == (400, 400, 10):
     assert (circuit.n_neurons, circuit.n_synapses()) == (3282, 517_203)
     assert circuit.n_synapses(plastic_only=True) == 500_000
@@ -204,9 +206,12 @@ assert (fired["h"][7] == ((e > 0) & box)).all()
 assert (fired["x"][7] == x).all()
 
 # %% [markdown]
-# **Phases 8–11: the same with the other sign.** The hidden layer is shut for a step,
-# then everything repeats with the roles of $d_+$ and $d_-$ exchanged and without
-# reward: weights shrink. In phase 10 `hT` fires where $e < 0$.
+# **Phases 8–11: the same with the other sign.** What `x` sent in phase 7 arrives in
+# phase 8, so the hidden layer is held shut for a step. Then everything repeats with the
+# roles of $d_+$ and $d_-$ exchanged and without reward: weights shrink, and in phase 10
+# `hT` fires where $e < 0$. $W_2$ has changed meanwhile, but not the synapses that are
+# read now: phase 5 changed $+W_2^T$ only for $d_+$, which now goes through $-W_2^T$,
+# and the other way round. So $e$ is still that of the weights before this sample.
 
 # %%
 assert not any(fired[name][8].any() for name in ("h", "h<", "h>"))

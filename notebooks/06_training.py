@@ -10,12 +10,10 @@
 # - train several networks and read their learning curves in three measures,
 # - look at the digits that go wrong, and at what hidden neurons look for.
 #
-# **You need** [the full circuit](05_full_circuit.ipynb). **Running time:** about a
+# **You need** [the full circuit](05_full_circuit.ipynb). **Running time:** less than a
 # minute on two cores.
 
 # %%
-import time
-
 import numpy as np
 
 from sbp.notebook import ProgressBar, TrainingBar, mnist_or_digits, show
@@ -57,15 +55,12 @@ show(
 
 # %%
 one_epoch = {"hidden": HIDDEN, "epochs": 1, "seed": 0}
-results, seconds = {}, {}
-for engine in ("compiled", "algebra"):
-    began = time.perf_counter()
-    results[engine] = train(
+spiking, computed = (
+    train(
         dataset, Settings(engine=engine, **one_epoch), progress=TrainingBar(1, engine)
     )
-    seconds[engine] = time.perf_counter() - began
-
-spiking, computed = results["compiled"], results["algebra"]
+    for engine in ("compiled", "algebra")
+)
 print("weights of the circuit:", spiking.digest[:32], "...")
 print("weights of the algebra:", computed.digest[:32], "...")
 assert spiking.digest == computed.digest
@@ -84,9 +79,9 @@ assert spiking.faults["coincidences outside the learning phases"] == 0
 # ## Learning curves
 #
 # Every measure is taken on the test digits after each epoch. Recall the three:
-# **exact**, the output spikes are the target and nothing else; **spike**, the first
-# output that spikes is right; **membrane**, the output with the largest input is right,
-# which needs a look inside the neuron.
+# **exact**, the output spikes are the target and nothing else; **spike**, the lowest
+# output that spikes is right, no spike counting as 0; **membrane**, the output with the
+# largest input is right, which needs a look inside the neuron.
 
 # %%
 bar = ProgressBar(SEEDS, f"{SEEDS} networks, {EPOCHS} epochs each")
@@ -118,12 +113,14 @@ assert last["exact"] <= last["spike"] <= last["membrane"]
 if is_paper:
     assert last["spike"] > 0.93
     assert last["membrane"] > 0.955
+    if EPOCHS == 10:
+        assert paper["spike"] - last["spike"] < 0.03
 
 # %% [markdown]
 # Two things are worth a thought. The measures differ: a network that answers with no
-# spike at all is wrong by *spike*, though its *membrane* may lean the right way. And
-# the curves keep wiggling: the step size is 2, always, and a weight can only go up or
-# down by it; there is no learning rate that could shrink.
+# spike is taken to say 0, and is nearly always wrong by *spike*, though its *membrane*
+# may lean the right way. And the curves keep wiggling: the step size is 2, always, and
+# a weight can only go up or down by it; there is no learning rate that could shrink.
 #
 # ## What goes wrong
 
@@ -166,24 +163,17 @@ show(
     "and from the hidden neurons to the outputs. No neuron looks for a whole digit; "
     "strokes and gaps appear.",
 )
-bounds = {name: float(np.isin(w, (-256, 254)).mean()) for name, w in network.items()}
-print(
-    {
-        name: f"{100 * share:.1f} % of the weights at a bound"
-        for name, share in bounds.items()
-    }
-)
 
 # %% [markdown]
 # ## Exercises
 #
 # 1. **How large a hidden layer?** Train networks with 25, 50, 100 and 200 hidden
-#    neurons for two epochs, and compare *membrane*.
+#    neurons for two epochs on 10,000 digits, and compare *membrane*.
 # 2. **Votes.** Add up the outputs $a_2$ of several trained networks before taking the
 #    largest. How much better than one network is the committee?
 
 # %% tags=["hide-cell"]
-# 1. More is better, with less and less to gain.
+# 1. More is better: on MNIST each doubling gains about two points.
 few = dataset.take(n_train=min(10_000, len(dataset.x_train)))
 sizes = {}
 for hidden in (25, 50, 100, 200):
@@ -205,9 +195,9 @@ assert together > np.mean(alone) - 0.01
 #
 # - The spiking circuit and the algebra of backpropagation end an epoch with identical
 #   weights.
-# - With spikes alone, one sample at a time, in weights of 8 bits, the network learns
-#   digits about as well as the paper says.
-# - The published values, with their error bars and all epochs, are compared on [page
-#   10](10_reproducing.ipynb).
+# - Learning one sample at a time in weights of 8 bits, the network comes within three
+#   points of the published best after ten epochs of MNIST.
+# - [Page 10](10_reproducing.ipynb) has all 60 epochs, with error bars, beside the
+#   published values.
 #
 # Next: [the same circuit on Intel's Lava](07_lava.ipynb).

@@ -3,17 +3,19 @@
 #
 # A machine is understood when one can predict what happens if a part is taken out. On
 # this page we cut gates, spoil the weights of the way back, lose spikes, and drive the
-# circuit past the one limit that it really has.
+# circuit past the two limits that it really has: the range of its weights and the
+# strength of its closing gates.
 #
 # **You will**
 # - take out every gate of the circuit, one at a time, and see what the network still
 #   learns,
 # - replace the copies of $W_2$ by something else: is that still backpropagation?
 # - lose spikes and pixels,
+# - see circuit and algebra part at the end of the weights' range,
 # - find the closing gate's limit, first on paper, then with pictures of clothes.
 #
-# **You need** [the full circuit](05_full_circuit.ipynb). **Running time:** about two
-# minutes on two cores, most of it for the gates.
+# **You need** [the full circuit](05_full_circuit.ipynb). **Running time:** about a
+# minute on two cores.
 
 # %%
 import warnings
@@ -42,22 +44,21 @@ from sbp.training import (
 
 # %% tags=["parameters"] quick={"EPOCHS": 1, "EVERY": 6, "FASHION": 3000}
 EPOCHS = 10  # for each damaged network
-EVERY = 1  # take out every gate; 6: every sixth
+EVERY = 1  # take out every opening gate; 6: every sixth
 FASHION_EPOCHS = 5
 FASHION = 60_000  # at most
 
 # %% [markdown]
 # ## A missing gate
 #
-# The learning circuit has 45 projections from the ring to other populations. We remove
-# one of them at a time, train a small network on scikit-learn's digits, and test it by
+# The ring has 45 gating projections, 31 that open and 14 that close. We remove each
+# opening one in turn, train a small network on scikit-learn's digits, and test it by
 # membrane. The forward pass of the test is always intact: what we measure is what was
 # *learned*.
 
 # %%
-warnings.simplefilter(
-    "ignore", RuntimeWarning
-)  # damaged circuits learn where they should not
+# Damaged circuits learn where they should not.
+warnings.simplefilter("ignore", RuntimeWarning)
 digits = data.load("digits")
 targets = one_hot(digits.y_train, 10)
 sizes = (64, 64, 10)
@@ -111,11 +112,12 @@ if EVERY == 1:
 
 # %% [markdown]
 # Half of the gates are vital: without one of them hardly anything is learned. Others
-# can be spared on this task, and for each of them there is a reason to be found in the
-# timetable. Look for three lesions with *the same* accuracy to the last digit, `g2 gate
-# h<`, `g6 gate x_mem` and `g6 gate h_box`: without any of them the hidden layer learns
-# nothing at all, and what remains is an output layer that learns to read a random
-# hidden layer. That is the price of not sending the error back.
+# can be spared on this task, for reasons that the timetable tells. Without `g3 gate
+# h_mem`, for example, nothing meets at $W_2$: it stays random, and the hidden layer
+# learns to suit it. And three lesions have *the same* accuracy to the last digit, `g2
+# gate h<`, `g6 gate x_mem` and `g6 gate h_box`: without any of them the hidden layer
+# learns nothing at all, and what remains is an output layer that learns to read a
+# random hidden layer. That is the price of not sending the error back.
 #
 # What about the gates that *close*? All fourteen at once:
 
@@ -187,6 +189,8 @@ show(
     "Accuracy with the weights of the way back as they should be, started elsewhere, "
     "fixed at random, and cut.",
 )
+if EVERY == 1:
+    assert mute == {scores["cut"][0]}  # those three lesions cut the way back
 if EPOCHS >= 10:
     assert min(means[name] for name in means if name != "cut") > means["cut"] + 10
 
@@ -195,8 +199,8 @@ if EPOCHS >= 10:
 # error comes back: cut the way, and the hidden layer stays as random as it was. Fixed
 # random weights come close to the copies, as the cited paper found for other networks:
 # the weights in front learn to agree with them. Between the first three bars, three
-# seeds and 382 test digits can hardly decide; what they do not share is the guarantee
-# that each step goes downhill.
+# seeds and 382 test digits can hardly decide; what sets the first apart is that its
+# hidden error *is* $W_2^T d$, and not something that came to resemble it.
 #
 # ## Lost spikes
 #
@@ -244,11 +248,39 @@ show(
     "first; flipping pixels, which also adds spikes where there should be none, costs"
     " more.",
 )
-assert accuracy["pixels flipped"][-1] < accuracy["hidden spikes lost"][0]
+lost = [accuracy[what][2] for what in ("input spikes lost", "hidden spikes lost")]
+assert accuracy["pixels flipped"][2] < min(lost)  # at one in ten
+assert len(digits.x_test) == 382
 
 # %% [markdown]
 # In *learning* the ring is another matter: one lost spike there stops everything, as
 # [page 2](02_gating_chain.ipynb) showed.
+#
+# ## At the end of the weights' range
+#
+# Weights end at -256 and at 254. A weight of $W_2$ that is pushed down at -256 stays
+# there, but its negated copy, which should be 256, stops at 254: from then on the two
+# are 2 apart, and the error that comes back is a little wrong. In a narrow network the
+# first weights start near the bounds, and it happens within one epoch:
+
+# %%
+narrow, origin = lower(learning_circuit((64, 24, 10))), initial_weights((64, 24, 10), 0)
+order = epoch_order(0, 1, len(targets))
+stimulus = {"input": digits.x_train[order], "target": targets[order]}
+run = compiled.run(narrow, narrow.state(origin), stimulus)
+network = algebra.Network(origin)
+network.train(stimulus["input"], stimulus["target"])
+parted = run.faults()["synapses whose copies have parted"]
+differing = {n: int((run.weights[n] != network.weights[n]).sum()) for n in ("W1", "W2")}
+print(f"{parted} synapses with copies 2 apart; weights that differ: {differing}")
+assert parted > 0
+assert sum(differing.values()) > 0
+assert run.faults()["ungated spikes"] == 0
+
+# %% [markdown]
+# Both go on learning; they are two learners from here on. On MNIST with 400 hidden
+# neurons no copy parted in three trainings of 60 epochs
+# ([status](../results/status.md)).
 #
 # ## Past the closing gate
 #
@@ -263,9 +295,8 @@ assert 69 * 254 > 17_344 > 68 * 254
 extreme = learning_circuit((80, 4, 2))
 before = {
     "W1": np.full((4, 80), 254, np.int16),
-    "W2": np.array(
-        [[200] * 4, [100] * 4], np.int16
-    ),  # output 0 answers, and should not
+    # Output 0 answers, and should not.
+    "W2": np.array([[200] * 4, [100] * 4], np.int16),
 }
 stimulus = {"input": np.ones((1, 80), np.uint8), "target": np.array([[0, 1]], np.uint8)}
 program = lower(extreme)
@@ -295,7 +326,7 @@ assert (network.weights["W2"][0] == 198).all()
 # %% [markdown]
 # Does this happen with real pictures? The largest inputs of the hidden layer, for a
 # network trained on MNIST and for one trained on Fashion-MNIST, whose pictures of
-# clothes are larger (784 pixels) and full of dark areas:
+# clothes are larger (784 pixels), with large filled areas: far more pixels spike.
 
 # %%
 fashion_here = data.available()["fashion-mnist"].startswith("found")
@@ -367,16 +398,18 @@ if fashion_here:
 #
 # ## Exercises
 #
-# 1. **Why can `g4 close hT` be missing?** All closing gates could be missing above.
-#    From which size of network on would you expect them to matter? Give a sum.
+# 1. **Which closing gates can matter?** Give the least number of spikes that needs
+#    one. Is `g4 close hT` ever needed with ten classes?
 # 2. **Mind the labels.** What does the network learn if a fifth of the training labels
-#    is wrong?
+#    is drawn at random?
 
 # %% tags=["hide-cell"]
-# 1. They hold against sums beyond 9216.  Weights reach 254, so at least 37 inputs must
-#    fire together, with all their weights near the bound: 8 x 8 digits (20 spikes each)
-#    cannot do it.
+# 1. A relay at rest fires above 9216, and weights end at 254: 37 spikes at least, all
+#    over weights near the bound.  hT hears ten outputs, 2540 at most: never.  h hears
+#    the pixels of a digit: never here.  Only o, which hears 64 hidden neurons, might.
 assert 36 * 254 < 9216 < 37 * 254
+assert 10 * 254 < 9216
+assert digits.x_train.sum(axis=1).max() < 37
 print(
     f"a digit has {digits.x_train.sum(axis=1).mean():.0f} spikes on average, "
     f"{digits.x_train.sum(axis=1).max()} at most"
@@ -404,7 +437,8 @@ assert last > 20
 # - With random weights on the way back it still learns, but that is no longer
 #   backpropagation.
 # - Recognition bears lost spikes; the ring does not.
-# - The domain in which circuit and algebra are equal ends at 17,344. MNIST is inside,
-#   Fashion-MNIST is not.
+# - Circuit and algebra are equal until a weight of $W_2$ meets a bound, or an input
+#   passes 17,344. MNIST with 400-400-10 meets neither; narrow networks meet the first,
+#   Fashion-MNIST the second.
 #
 # Next: [speed, energy and the chip](09_speed_and_energy.ipynb).

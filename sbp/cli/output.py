@@ -11,7 +11,7 @@ from sbp.progress import percent
 MEASURES = ("exact", "spike", "membrane", "mse")
 MEANING = {
     "exact": "outputs spike as the target does",
-    "spike": "first output that spikes (0 if none does) is the label",
+    "spike": "lowest output that spikes (0 if none) is the label",
     "membrane": "largest membrane is the label",
     "mse": "mean of (target - output)^2",
 }

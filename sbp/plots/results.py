@@ -16,7 +16,7 @@ DIVERGING = "RdBu_r"  #: negative blue, zero white, positive red
 #: The three accuracies: colour, line style, marker, what is counted as right.
 MEASURES = {
     "membrane": (BLUE, "-", "o", "membrane: largest potential"),
-    "spike": (VERMILLION, "--", "s", "spike: first output that spikes"),
+    "spike": (VERMILLION, "--", "s", "spike: lowest output that spikes"),
     "exact": (GREEN, "-.", "^", "exact: all outputs right"),
 }
 
