@@ -9,6 +9,11 @@ from sbp.claims import TABLE_1, Quantity
 from sbp.reproduce.status import MEANING, Verdict, expected, number, shown
 
 
+ORIGINS = {
+    "published": "Published", "derived": "Derived", "ours": "No published value; source",
+}  # fmt: skip
+
+
 def markdown(verdicts: Sequence[Verdict]) -> str:
     """The whole page."""
     lines = [
@@ -62,7 +67,7 @@ def _summary(row: Verdict) -> tuple[str, ...]:
 
 def _explained(row: Verdict) -> list[str]:
     claim = row.claim
-    origin = {"published": "Published", "derived": "Derived", "ours": "Our own"}[claim.origin]
+    origin = ORIGINS[claim.origin]
     tolerances = [
         f"{q.name} {number(q.tolerance)}{' points' if q.unit == '%' else ' ' + q.unit}"
         for q in claim.quantities
