@@ -8,7 +8,6 @@ from typing import Any
 from sbp.claims import TABLE_1, Quantity
 from sbp.reproduce.status import MEANING, Verdict, expected, number, shown
 
-
 ORIGINS = {
     "published": "Published", "derived": "Derived", "ours": "No published value; source",
 }  # fmt: skip
