@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ from typing import Any
 import numpy as np
 
 from sbp.errors import FileError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 from sbp.files import arrays_digest, check_writable, read_json, read_npz, write_json, write_npz
 from sbp.program import check_weights
 
@@ -60,9 +66,14 @@ class RunFolder:
         self._newest_is_bad = False  # found by `load`
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """What a run leaves here."""
+        return self.newest, self.previous, self.weights, self.history
+
+    @property
     def used(self) -> bool:
         """Whether a run, or a part of one, is already saved here."""
-        return any(p.exists() for p in (self.newest, self.previous, self.weights, self.history))
+        return any(path.exists() for path in self.files)
 
     @property
     def finished(self) -> bool:
@@ -82,9 +93,36 @@ class RunFolder:
 
     def clear(self) -> None:
         """Remove the run that is saved here, and what a killed process left half-written."""
-        for path in (self.newest, self.previous, self.weights, self.history):
+        for path in self.files:
             path.unlink(missing_ok=True)
         self.tidy()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training into this folder; a killed one keeps no lock.
+
+        Raises
+        ------
+        FileError
+            If another process is at it.
+        """
+        if fcntl is None:  # Windows
+            yield
+            return
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FileError(
+                    f"another training run is writing into {self.path}",
+                    do="wait for it, or choose another --out",
+                ) from None
+            except OSError:  # a file system without locks
+                pass
+            yield
+        finally:
+            os.close(handle)
 
     def tidy(self) -> None:
         """Remove what a killed process left half-written."""

@@ -26,6 +26,12 @@ def _umask() -> int:
         return 0o022
 
 
+def _make_folder(path: Path) -> None:
+    if path.parent.exists() and not path.parent.is_dir():
+        raise FileError(f"{path.parent} is not a folder", do="choose another one")
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+
 def write_atomic(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
     """Let `write` fill a temporary file beside `path`, then move it into place.
 
@@ -43,7 +49,7 @@ def write_atomic(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
             with open(path, "wb") as stream:
                 write(stream)
             return path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as stream:
             write(stream)
@@ -70,7 +76,7 @@ def check_writable(path: str | Path) -> None:
     if path.exists() and not path.is_file():
         return  # a pipe or a device
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path)
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
         raise FileError(
@@ -103,10 +109,12 @@ def read_npz(path: str | Path, what: str) -> dict[str, np.ndarray]:
     path = Path(path)
     try:
         # Opened here: np.load leaves its own handle open when the archive is broken.
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
+        with open(path, "rb") as stream:
+            archive = np.load(stream, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise FileError(f"{path} is no {what}: a single array, not an npz archive")
-            return {name: archive[name] for name in archive.files}
+            with archive:
+                return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise FileError(f"{path} does not exist", do=f"give the path of a {what}") from None
     except IsADirectoryError:

@@ -12,11 +12,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
 
 Epoch = dict[str, float]
 
 COMPILING = "compiling the kernels for this machine, this once: some seconds ..."
+
+
+def output() -> Console:
+    """Where tables go: standard output, 140 columns where it is no terminal."""
+    from rich.console import Console
+
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # not rich's exit code 1: the command line has its own
+
+    console = Output(highlight=False)
+    return console if console.is_terminal else Output(width=140, highlight=False)
 
 
 def percent(fraction: float) -> str:

@@ -37,6 +37,11 @@ COMMAND_LINES = {
     "size beyond, trace": ("trace t.npz --hidden 99999999999999999", "--hidden", "1<=x<=65536"),
     "ring, plot": ("plot circuit learning --ring 5", "ring of 5", "its own 12"),
     "ring, trace": ("trace t.npz --circuit learning --ring 5", "ring of 5", "its own 12"),
+    "empty path": ("train --out=", "--out", "it is empty"),
+    "hidden beside weights": ("trace t.npz --weights pretrained --hidden 7", "--hidden has no"),
+    "stages of another circuit": ("trace t.npz --stages 4", "--stages has no effect"),
+    "epochs beside weights": ("plot raster --weights pretrained --epochs 7", "--epochs has no"),
+    "control characters": ("plot phases --title a\x01b", "--title", "cannot be drawn"),
     "negative size": ("train --hidden -5", "--hidden", "-5", "1<=x<=65536"),
     "size is no number": ("train --hidden many", "--hidden", "'many'", "integer"),
     "too large a size": ("train --hidden 70000", "--hidden", "70000", "1<=x<=65536"),
@@ -125,7 +130,7 @@ def test_weights(refused, tmp_path, case):
 
 def test_weights_that_do_not_say_their_data_set(refused, tmp_path):
     message = refused("evaluate", weights_file(tmp_path / "w.npz"))
-    assert "name it with --dataset" in message
+    assert "name them with --dataset" in message
     assert "holds no weights.npz" in refused("evaluate", tmp_path / "..", "--dataset", "digits")
 
 
@@ -149,6 +154,8 @@ def test_files_that_are_not_what_they_should_be(refused, tmp_path, command, kind
         path.mkdir()
     message = refused(command[0], path, *command[1:])
     assert str(path) in message
+    if kind == "array":
+        assert "a single array" in message
 
 
 @pytest.mark.parametrize(

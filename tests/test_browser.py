@@ -52,8 +52,9 @@ def tab(chromium):
     page.faults = []
 
     def logged(message):
-        if message.type == "error" and not any(known in message.text for known in KNOWN):
-            page.faults.append(message.text)
+        text = f"{message.text} {message.location['url']}"
+        if message.type == "error" and not any(known in text for known in KNOWN):
+            page.faults.append(text)
 
     def requested(request):
         parts = urlsplit(request.url)

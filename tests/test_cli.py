@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import click
 import numpy as np
@@ -199,6 +200,86 @@ def test_results_may_go_into_a_pipe(sbp, tmp_path):
         assert code == 0
         assert len(json.loads(read.result(60))["epochs"]) == 1
     assert not (tmp_path / "pipe").is_file()
+
+
+def test_an_output_never_takes_the_place_of_a_saved_run(sbp, refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sbp("train", *SMALL, "--epochs", 1, "--out", "run")
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    for line in (
+        "train --epochs 1 --json run/weights.npz",
+        "train --epochs 2 --out run --resume --json run/checkpoint.npz",
+        "evaluate run --json run/history.json",
+        "export pretrained run/weights.npz --to npz",
+        "trace run/checkpoint.previous.npz"
+        if "checkpoint.previous.npz" in kept
+        else "trace run/checkpoint.npz",
+    ):
+        message = refused(*line.split())
+        assert "belongs to a training run" in message or "is named twice" in message
+    assert "is named twice" in refused("train", "--out", "new", "--json", "new/history.json")
+    assert "is named twice" in refused("trace", "t.npz", "--csv", "./t.npz")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == kept
+    assert sbp("export", "pretrained", "weights.npz", "--to", "npz")[0] == 0
+
+
+def test_two_runs_never_train_into_one_folder(start, refused, sbp, tmp_path):
+    first = start("train", "--hidden", 100, "--epochs", 100_000, "--out", tmp_path / "run")
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "run" / "checkpoint.npz").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    for how in ("--resume", "--force"):
+        message = refused("train", "--hidden", 8, "--out", tmp_path / "run", how)
+        assert "another training run is writing into" in message
+    first.kill()
+    first.wait()
+    assert sbp("train", *SMALL, "--epochs", 1, "--out", tmp_path / "run", "--force")[0] == 0
+
+
+def test_curves_are_of_seeds_of_one_experiment(sbp, refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, more in (("a", ("--seed", 0)), ("b", ("--seed", 1)), ("c", ("--hidden", 9))):
+        sbp("train", *SMALL, "--epochs", 2 + (name == "b"), *more, "--out", name)
+    code, out, err = sbp("plot", "curve", "a", "b")
+    assert (code, "2 seeds" in out) == (0, True)
+    assert "the runs have 2 to 3 epochs" in err
+    message = refused("plot", "curve", "a", "c")
+    assert "a and c are no seeds of one experiment: sizes is [64, 8, 10] and [64, 9, 10]" in message
+    assert "a and a are both of seed 0" in refused("plot", "curve", "a", "a")
+
+
+def test_a_raster_names_its_sample(sbp, tmp_path):
+    _, out, _ = sbp("plot", "raster", "--epochs", 0, "--hidden", 4, "--sample", 7, "--out",
+                    tmp_path / "r.png")  # fmt: skip
+    assert "Spike raster of sample 7 in the learning circuit" in out
+
+
+def test_a_shift_that_no_crop_allows_is_told(sbp, tmp_path):
+    small = ("--hidden", 4, "--epochs", 1, "--samples", 50, "--workers", 1, "--out", tmp_path)
+    code, _, err = sbp("sweep", "--dataset", "digits", "--crop", 1, "--shift", "0,3", *small)
+    assert code == 0
+    assert "left out: shift 3, larger than every crop" in err
+
+
+@pytest.mark.parametrize("closed", ["1", "2"])
+def test_a_closed_stream_is_no_error(closed, tmp_path):
+    command = f'"$0" -m sbp train --samples 9 --epochs 1 --out "$1" {closed}>&-'
+    done = subprocess.run(["sh", "-c", command, sys.executable, tmp_path / "run"], env=ENVIRONMENT,
+                          capture_output=True, text=True)  # fmt: skip
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert (tmp_path / "run" / "weights.npz").exists()
+
+
+def test_a_table_that_nobody_reads_is_no_disagreement(tmp_path):
+    command = '"$0" -m sbp reproduce --status --out "$1"; echo $? >&2'
+    folder = Path(__file__).resolve().parents[1] / "results"
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer) as pipe:
+        done = subprocess.run(["sh", "-c", command, sys.executable, folder], env=ENVIRONMENT,
+                              stdout=pipe, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    assert done.stderr.split() == ["141"]
 
 
 def test_without_out_nothing_is_kept(sbp, tmp_path, monkeypatch):

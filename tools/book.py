@@ -35,6 +35,16 @@ SOURCES = ROOT / "notebooks"
 PAGES = ROOT / "book"
 TIMEOUT = 900  # seconds for one cell
 PRINT_SECONDS = 180  # for Chromium to set the mathematics and print
+#: In place of Jupyter Book's redirection, which has neither a title nor a link nor an icon.
+START = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>{title}</title>
+<link rel="icon" href="_static/favicon.svg">
+<meta http-equiv="refresh" content="0; url=book/index.html">
+<p><a href="book/index.html">{title}</a></p>
+</html>
+"""
 NO_STATUS = """# Status of the reproduction
 
 No claim has been measured yet: `make reproduce-paper` does it, and writes this page.
@@ -298,6 +308,7 @@ def build_html(quick: bool) -> None:
         shutil.rmtree(old, ignore_errors=True)
     stamp.unlink(missing_ok=True)
     jupyter_book(source, quick, "html")
+    (html / "index.html").write_text(START.format(title=config()["title"]), encoding="utf-8")
     for_colab(quick)
     stamp.write_text(key)
     say(f"built in {time.monotonic() - began:.0f} s: {html / 'index.html'}")
@@ -326,15 +337,21 @@ def jupyter_book(source: Path, quick: bool, builder: str) -> None:
         raise BookError(f"building {builder} failed (exit code {code}), see {log}:\n{shown}")
 
 
+def config() -> dict[str, Any]:
+    """``_config.yml``."""
+    import yaml
+
+    return yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+
+
 def for_colab(quick: bool) -> None:
     """Write the notebooks once more with a first cell that installs the package.
 
     They are published with the site, and are what the Colab buttons open.
     """
     import nbformat
-    import yaml
 
-    repository = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+    repository = config()["repository"]["url"]
     folder = site(quick) / "colab"
     folder.mkdir()
     for name in names():

@@ -79,6 +79,9 @@ for command in (
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line `args` (default: those of the process); return the exit code."""
+    # A closed stream (`>&-`) is None in Python; then nobody is told.
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
     with _own_signals_and_warnings():
         try:
             if "_SBP_COMPLETE" in os.environ:

@@ -8,9 +8,11 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from sbp.cli.options import CIRCUITS, DATA_DIR_OPTION, ENGINES, Sizes, engine_option, examples
+from sbp.cli.options import CIRCUITS, DATA_DIR_OPTION, ENGINES, PATH, Sizes, engine_option, examples
 from sbp.progress import announce_compilation, percent
 
+SIZES_SAID = "400-400-10 (learning, inference), 400-10 (single_layer), 20-20-20-20 (gating_chain)."
+OUT_SAID = "Folder of results; default results (paper preset, --status) or build/reproduce (smoke)."
 DEFAULT_SIZES = {
     "learning": (400, 400, 10),
     "inference": (400, 400, 10),
@@ -28,7 +30,7 @@ DEFAULT_SIZES = {
     )
 )
 @click.argument("circuit", type=click.Choice(CIRCUITS), default="learning")
-@click.option("--sizes", type=Sizes(), help="Layer sizes; default the paper's, 400-400-10.")
+@click.option("--sizes", type=Sizes(), help=f"Layer sizes; default {SIZES_SAID}")
 @click.option(
     "--ring", metavar="N", type=click.IntRange(min=2), help="Gates in a gating chain's ring."
 )
@@ -103,7 +105,7 @@ def info(data_dir: Path | None) -> None:
 @click.option("--seeds", metavar="N", type=click.IntRange(1, 1000), help="Seeds of each claim.")
 @engine_option(ENGINES, None)
 @DATA_DIR_OPTION
-@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder of results.")
+@click.option("--out", metavar="DIR", type=PATH, help=OUT_SAID)
 @click.option("--no-figures", is_flag=True, help="Draw nothing.")
 @click.option("--status", is_flag=True, help="Run nothing: judge the results that are there.")
 def reproduce(

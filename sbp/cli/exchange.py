@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sbp.cli.options import dataset_of, examples, load_weights
+from sbp.cli.options import PATH, check_target, dataset_of, examples, load_weights
 from sbp.errors import FileError
 
 FORMATS = ("nir", "npz", "csv")  # written out, as in sbp.cli.options; a test compares them
@@ -22,7 +22,7 @@ FORMATS = ("nir", "npz", "csv")  # written out, as in sbp.cli.options; a test co
     ),
 )
 @click.argument("run", metavar="RUN")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE", type=PATH)
 @click.option(
     "--to",
     "form",
@@ -40,9 +40,8 @@ def export(run: str, file: Path, form: str) -> None:
     """
     weights = load_weights(run)
     from sbp import exchange
-    from sbp.files import check_writable
 
-    check_writable(file)
+    check_target(file)
     try:
         about = {"dataset": dataset_of(run)[0]}
     except click.UsageError:
@@ -61,11 +60,11 @@ def export(run: str, file: Path, form: str) -> None:
         "sbp evaluate imported --dataset mnist",
     ),
 )
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE", type=PATH)
 @click.option(
     "--out",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=PATH,
     required=True,
     help="Folder for the weights; `sbp evaluate DIR` measures them.",
 )

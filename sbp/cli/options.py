@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from sbp.errors import FileError, SbpError
 
@@ -65,6 +66,49 @@ class SampleRange(click.ParamType):
         return slice(int(start), int(stop))
 
 
+class PathType(click.Path):
+    """A path; an empty one, as of an unset shell variable, would mean the present folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The text as a `Path`."""
+        if not str(value):
+            self.fail("it is empty; give the path of a file or a folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = PathType(path_type=Path)
+
+
+def check_target(path: Path, *others: Path | None) -> None:
+    """Raise FileError now if `path` cannot be written, or is a file that must not be lost.
+
+    Parameters
+    ----------
+    path : Path
+        Where a command is told to write a single file.
+    *others : Path or None
+        What the same command reads or writes beside it.
+    """
+    from sbp.checkpoint import RunFolder
+    from sbp.files import check_writable
+
+    check_writable(path)
+    for other in others:
+        if other is not None and other.resolve() == path.resolve():
+            raise FileError(f"{path} is named twice", do="choose another name for one of the two")
+    run = RunFolder(path.parent)
+    if run.used and path.resolve() in {file.resolve() for file in run.files}:
+        raise FileError(f"{path} belongs to a training run", do="choose another name")
+
+
+def unused(names: dict[str, str]) -> None:
+    """Refuse options that would be ignored: option -> why it has no effect here."""
+    context = click.get_current_context()
+    for name, why in names.items():
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} has no effect {why}")
+
+
 def examples(*lines: str) -> str:
     """Examples below the options of a help page."""
     # The first line keeps click from filling the lines.
@@ -79,7 +123,7 @@ def options(*chosen: Decorator) -> Decorator:
 DATA_DIR_OPTION = click.option(
     "--data-dir",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Where MNIST's files are or go; default $SBP_DATA, else the user's cache.",
 )
 PLACE_OPTIONS = options(
@@ -101,7 +145,7 @@ JSON_OPTION = click.option(
     "--json",
     "json_file",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Write the results as JSON.",
 )
 
@@ -197,6 +241,8 @@ def dataset_of(where: str) -> tuple[str, int | None, int | None]:
     name = history.get("dataset")
     if name in ("digits", "mnist", "fashion-mnist"):
         return name, history.get("crop"), history.get("threshold")
+    own = f", but its name, {name!r}" if name else ""
     raise click.UsageError(
-        f"{where} does not say which data set it was trained on; name it with --dataset"
+        f"{where} does not say where the data are that it was trained on{own}; "
+        "name them with --dataset"
     )

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sbp.cli.about import DEFAULT_SIZES
+from sbp.cli.about import DEFAULT_SIZES, SIZES_SAID
 from sbp.cli.options import (
     CIRCUIT_ENGINES,
     CIRCUITS,
     LAYER,
     NATURAL,
+    PATH,
     POSITIVE,
     PRETRAINED,
     Sizes,
+    check_target,
     dataset_options,
     engine_option,
     examples,
@@ -24,6 +26,7 @@ from sbp.cli.options import (
     load_dataset_of,
     load_weights,
     options,
+    unused,
 )
 from sbp.errors import FileError
 from sbp.progress import announce_compilation
@@ -58,12 +61,14 @@ def out_options(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
         click.option(
             "--out",
             metavar="FILE",
-            type=click.Path(path_type=Path),
+            type=PATH,
             default=Path(name),
             show_default=True,
             help="A .png, .svg or .pdf file.",
         ),
-        click.option("--title", metavar="TEXT", help="Instead of the usual one."),
+        click.option(
+            "--title", metavar="TEXT", callback=_printable, help="Instead of the usual one."
+        ),
         click.option(
             "--dpi",
             metavar="N",
@@ -73,6 +78,20 @@ def out_options(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
             help="Dots per inch of a PNG.",
         ),
     )
+
+
+def _printable(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not value.isprintable():
+        raise click.BadParameter("it holds characters that cannot be drawn", context, parameter)
+    return value
+
+
+def _check_out(out: Path) -> None:
+    """Refuse a name before the work, not after."""
+    from sbp import plots
+
+    plots.format_of(out)
+    check_target(out)
 
 
 def _save(picture: Picture, out: Path, dpi: int) -> None:
@@ -165,6 +184,9 @@ def raster(
     from sbp.run import ALL_SPIKES
     from sbp.training import Settings, initial_weights, one_hot, train
 
+    if weights is not None:
+        unused(dict.fromkeys(("hidden", "epochs", "seed"), "beside --weights"))
+    _check_out(out)
     trained = load_weights(weights) if weights else None
     if dataset is None and weights is not None:
         data = load_dataset_of(weights, data_dir, crop, threshold)
@@ -195,7 +217,9 @@ def raster(
         last = f" to {sample + count - 1}" if count > 1 else ""
         labels = ", ".join(map(str, data.y_test[shown]))
         title = f"{data.name}, test sample {sample}{last} (label {labels}): {circuit} circuit"
-    picture = plots.raster(run, samples=slice(0, count), populations=chosen, title=title)
+    picture = plots.raster(
+        run, samples=slice(0, count), populations=chosen, title=title, first=sample
+    )
     _save(picture, out, dpi)
 
 
@@ -212,7 +236,7 @@ def _first_error(data: Dataset, weights: dict[str, np.ndarray], count: int) -> i
 def _circuit_command(name: str, text: str, *lines: str) -> None:
     @plot.command(name, help=text, epilog=examples(*lines))
     @click.argument("circuit", type=click.Choice(CIRCUITS), default="learning")
-    @click.option("--sizes", type=Sizes(), help="Layer sizes; default 400-400-10.")
+    @click.option("--sizes", type=Sizes(), help=f"Layer sizes; default {SIZES_SAID}")
     @click.option(
         "--ring", metavar="N", type=click.IntRange(min=2), help="Gates in a gating chain's ring."
     )
@@ -228,6 +252,7 @@ def _circuit_command(name: str, text: str, *lines: str) -> None:
         from sbp import plots
         from sbp.trace import build
 
+        _check_out(out)
         built = build(circuit, sizes or DEFAULT_SIZES[circuit], ring)
         function = plots.circuit_diagram if name == "circuit" else plots.phase_diagram
         _save(function(built, title=title), out, dpi)
@@ -253,7 +278,7 @@ _circuit_command(
         "sbp plot weights mnist-0 --units 100 --out mnist.png",
     )
 )
-@click.argument("run", metavar="RUN", default=PRETRAINED)
+@click.argument("run", metavar="[RUN]", default=PRETRAINED)
 @click.option("--rows", metavar="N", type=POSITIVE, help="Of an input picture; default square.")
 @click.option(
     "--units",
@@ -298,5 +323,32 @@ def curve(runs: tuple[str, ...], out: Path, title: str | None, dpi: int) -> None
     for run in runs:
         if not Path(run).exists():
             raise FileError(f"{run} does not exist", do="give the folder of a training run")
-    histories = [load_history(run)["epochs"] for run in runs]
-    _save(plots.learning_curve(histories, title=title), out, dpi)
+    histories = [load_history(run) for run in runs]
+    _check_comparable(runs, histories)
+    lengths = {len(history["epochs"]) for history in histories}
+    if len(lengths) > 1:
+        click.echo(
+            f"the runs have {min(lengths)} to {max(lengths)} epochs: the epochs that all of them "
+            "have are shown", err=True,
+        )  # fmt: skip
+    _save(plots.learning_curve([h["epochs"] for h in histories], title=title), out, dpi)
+
+
+def _check_comparable(runs: tuple[str, ...], histories: list[dict[str, Any]]) -> None:
+    """Mean and spread are of seeds of one experiment: the same in all but the seed."""
+    for name in ("dataset", "data_checksum", "sizes", "n_train"):
+        first = histories[0].get(name)
+        for run, history in zip(runs, histories, strict=True):
+            if history.get(name) != first:
+                raise click.UsageError(
+                    f"{runs[0]} and {run} are no seeds of one experiment: {name} is "
+                    f"{str(first)[:20]} and {str(history.get(name))[:20]}; draw them one by one"
+                )
+    seen: dict[Any, str] = {}
+    for run, history in zip(runs, histories, strict=True):
+        seed = history.get("seed")
+        if seed is not None and seed in seen:
+            raise click.UsageError(
+                f"{seen[seed]} and {run} are both of seed {seed}: there is no spread to show"
+            )
+        seen[seed] = run

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sbp.cli.options import DATA_DIR_OPTION, POSITIVE, examples
+from sbp.cli.options import DATA_DIR_OPTION, PATH, POSITIVE, examples
 
 
 class Numbers(click.ParamType):
@@ -71,7 +71,7 @@ class Numbers(click.ParamType):
 @click.option(
     "--out",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=Path("runs/sweep"),
     show_default=True,
     help="Where each job leaves its result.",

@@ -12,8 +12,10 @@ from sbp.cli.options import (
     CIRCUITS,
     LAYER,
     NATURAL,
+    PATH,
     POSITIVE,
     SampleRange,
+    check_target,
     dataset_options,
     engine_option,
     engine_options,
@@ -21,6 +23,7 @@ from sbp.cli.options import (
     layout_option,
     load_dataset,
     load_weights,
+    unused,
 )
 from sbp.progress import announce_compilation
 
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
         "sbp verify trace.npz --engine compiled",
     )
 )
-@click.argument("file", metavar="TRACE.npz", type=click.Path(path_type=Path))
+@click.argument("file", metavar="TRACE.npz", type=PATH)
 @engine_option(CIRCUIT_ENGINES, "reference")
 @layout_option("network")
 def verify(file: Path, engine: str, layout: str | None) -> None:
@@ -86,7 +89,7 @@ def verify(file: Path, engine: str, layout: str | None) -> None:
         "sbp trace chain.npz --circuit gating_chain --stages 5 --ring 2",
     )
 )
-@click.argument("file", metavar="TRACE.npz", type=click.Path(path_type=Path))
+@click.argument("file", metavar="TRACE.npz", type=PATH)
 @click.option(
     "--circuit",
     type=click.Choice(CIRCUITS),
@@ -146,7 +149,7 @@ def verify(file: Path, engine: str, layout: str | None) -> None:
     "--csv",
     "csv_file",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Write the spike times as CSV too.",
 )
 def trace(
@@ -175,6 +178,13 @@ def trace(
     it.  The CSV has a line "step,sample,phase,population,neuron" for every spike.
     """
     options = engine_options(engine, layout, "network")
+    if circuit != "gating_chain":
+        unused({"stages": f"on the {circuit} circuit"})
+    if weights is not None:
+        unused({"hidden": "beside --weights", "seed": "beside --weights"})
+    check_target(file, csv_file)
+    if csv_file is not None:
+        check_target(csv_file)
 
     from sbp import trace as traces
     from sbp.files import arrays_digest

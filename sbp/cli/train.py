@@ -15,7 +15,9 @@ from sbp.cli.options import (
     JSON_OPTION,
     LAYER,
     NATURAL,
+    PATH,
     POSITIVE,
+    check_target,
     dataset_options,
     engine_option,
     engine_options,
@@ -75,7 +77,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Keep weights, history and checkpoints here.",
 )
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out, if there is one.")
@@ -111,9 +113,10 @@ def train(
     options = engine_options(engine, layout, "fused")
     folder = _folder(out, resume, force)
     if json_file is not None:
-        from sbp.files import check_writable
-
-        check_writable(json_file)
+        check_target(json_file, *(folder.files if folder else ()))
+    if folder is not None:
+        click.get_current_context().with_resource(folder.locked())
+        folder.tidy()
 
     from sbp.training import Interrupted, Settings
     from sbp.training import train as run
@@ -178,7 +181,6 @@ def _folder(out: Path | None, resume: bool, force: bool) -> RunFolder | None:
             f"{out} holds final weights but no checkpoint to go on from",
             do="--force starts afresh, or choose another --out",
         )
-    folder.tidy()
     return folder
 
 
@@ -270,9 +272,7 @@ def evaluate(
     options = engine_options(engine, layout, "fused")
     weights = load_weights(run)
     if json_file is not None:
-        from sbp.files import check_writable
-
-        check_writable(json_file)
+        check_target(json_file)
     if dataset is None:
         data = load_dataset_of(run, data_dir, crop, threshold)
     else:
@@ -309,7 +309,7 @@ def evaluate(
         )
     title = (
         f"{run}: {'-'.join(map(str, sizes))} on {len(data.x_test):,} test samples of "
-        f"{data.name}, {engine}"
+        f"{data.name}, {' '.join([engine, *options.values()])}"
     )
     table(
         title,

@@ -6,7 +6,7 @@ those of Okabe and Ito; nothing is told by colour alone.
 """
 
 from sbp.plots.phases import counters_by_phase, phase_diagram
-from sbp.plots.picture import Picture, alt_text, save
+from sbp.plots.picture import Picture, alt_text, format_of, save
 from sbp.plots.results import confusion_matrix, digits, learning_curve, weight_images
 from sbp.plots.spikes import raster
 from sbp.plots.wiring import circuit_diagram
@@ -18,6 +18,7 @@ __all__ = [
     "confusion_matrix",
     "counters_by_phase",
     "digits",
+    "format_of",
     "learning_curve",
     "phase_diagram",
     "raster",

@@ -87,6 +87,22 @@ def alt_text(fig: Figure) -> str:
     return text
 
 
+def format_of(path: str | Path) -> str:
+    """The format that a file name chooses: "png", "svg" or "pdf".
+
+    Raises
+    ------
+    SpecError
+        For another ending.
+    """
+    ending = Path(path).suffix.lower().lstrip(".")
+    if ending not in FORMATS:
+        raise SpecError(
+            f"cannot draw into {Path(path).name!r}", allowed="names ending in .png, .svg or .pdf"
+        )
+    return ending
+
+
 def save(fig: Figure, path: str | Path, *, dpi: int = 150) -> Path:
     """Write `fig` to a PNG, SVG or PDF file, whole or not at all.
 
@@ -108,11 +124,7 @@ def save(fig: Figure, path: str | Path, *, dpi: int = 150) -> Path:
         If the file cannot be written.
     """
     path = Path(path)
-    ending = path.suffix.lower().lstrip(".")
-    if ending not in FORMATS:
-        raise SpecError(
-            f"cannot draw into {path.name!r}", allowed="names ending in .png, .svg or .pdf"
-        )
+    ending = format_of(path)
     if not 10 <= dpi <= 1200:
         raise SpecError(f"dpi is {dpi}", allowed="10 to 1200")
     data = _rendered(fig, ending, dpi)

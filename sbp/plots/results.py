@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from sbp.errors import SpecError
 from sbp.plots.picture import BLACK, BLUE, GREEN, GREY, VERMILLION, Picture, listed, mixed, picture
@@ -185,6 +186,8 @@ def learning_curve(
                 gid=f"mean {name}", zorder=3)  # fmt: skip
         if len(runs) > 1:
             sd = factor * table.std(axis=0, ddof=1)
+            if len(epochs) == 1:
+                ax.errorbar(epochs, mean, sd, color=colour, capsize=4)
             ax.fill_between(epochs, mean - sd, mean + sd, color=colour, alpha=0.2, lw=0,
                             gid=f"sd {name}")  # fmt: skip
         if name != "mse":
@@ -207,7 +210,7 @@ def learning_curve(
         panels[1].set_ylabel("mse")
         panels[1].set_ylim(0, 1.1 * panels[1].get_ylim()[1])
     panels[-1].set_xlabel("epoch")
-    panels[-1].xaxis.get_major_locator().set_params(integer=True)
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     for ax in panels:
         ax.grid(axis="y", color="#dddddd", lw=0.6)
     _end_labels(panels[0], epochs[-1], ends)

@@ -94,6 +94,7 @@ def raster(
     samples: int | slice = slice(0, 1),
     populations: Iterable[str] | None = None,
     title: str | None = None,
+    first: int = 0,
 ) -> Picture:
     """Spikes of one sample or several, with the phases, gates and learning steps marked.
 
@@ -111,6 +112,8 @@ def raster(
         What to show, in this order; by default every recorded population, gates first, and no
         source.
     title : str, optional
+    first : int
+        Number of the run's first sample, where samples are named.
 
     Returns
     -------
@@ -155,7 +158,7 @@ def raster(
     if n == 1:
         _phase_heads(ax, circuit, inch)
     else:
-        _sample_heads(ax, circuit, chosen, inch)
+        _sample_heads(ax, circuit, [first + sample for sample in chosen], inch)
     windows = windows_of(circuit)
     learned = [set(meeting(circuit, p)) for p in range(period)]
     _labels(ax, bands, inch)
@@ -178,7 +181,7 @@ def raster(
                     mec="black", mew=0.7, clip_on=False, gid=f"reward {i * period + p}",
                     zorder=5)  # fmt: skip
     _key(fig, circuit)
-    fig.alt = _raster_alt(run, chosen, bands, column, columns - len(known))
+    fig.alt = _raster_alt(run, chosen, bands, column, columns - len(known), first)
     return fig
 
 
@@ -378,11 +381,11 @@ def _spikes(count: int) -> str:
 
 
 def _raster_alt(
-    run: Run, chosen: list[int], bands: list[Band], column: np.ndarray, missing: int
+    run: Run, chosen: list[int], bands: list[Band], column: np.ndarray, missing: int, first: int
 ) -> str:
     circuit, period = run.program.circuit, run.program.period
     shown = column >= 0
-    which = f"sample {chosen[0]}" if len(chosen) == 1 else f"{len(chosen)} samples"
+    which = f"sample {first + chosen[0]}" if len(chosen) == 1 else f"{len(chosen)} samples"
     text = [
         f"Spike raster of {which} in the {circuit.name.replace('_', ' ')} circuit: {period} phases "
         f"{'' if len(chosen) == 1 else 'a sample '}from left to right, populations from top to "

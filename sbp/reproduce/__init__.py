@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from sbp import provenance
 from sbp.claims import CLAIMS, PRESETS, Claim, select
 from sbp.errors import FileError, SpecError
 from sbp.files import read_json, write_atomic
 from sbp.program import lower
+from sbp.progress import output
 from sbp.reproduce import accuracy_claims, circuit_claims, cost_claims  # noqa: F401
 from sbp.reproduce.bench import Bench, Missing, NotMeasured, Scale
 from sbp.reproduce.page import markdown
@@ -119,6 +118,9 @@ def main(
             provenance.write_record(path, record)
         record = read_json(path, "result file")
         ran[claim.id] = verdict(claim, record, known)
+        if before and len(before.get("seeds", ())) > len(record["seeds"]):
+            print(f"{claim.id}: takes the place of a result over {len(before['seeds'])} seeds",
+                  file=sys.stderr)  # fmt: skip
         if before and _same_making(before, record) and before.get("weights") != record["weights"]:
             other_weights.append(claim.id)
     found = {row.claim.id: row for row in read_verdicts(folder, CLAIMS, known)}
@@ -237,9 +239,7 @@ def _draw(claim: Claim, record: dict[str, Any], folder: Path) -> dict[str, str]:
 
 
 def _print(verdicts: Sequence[Verdict], title: str, folder: Path) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(width=140, highlight=False)
+    console = output()
     console.print(table(verdicts, title))
     silent = [row for row in verdicts if row.status == NOT_RUN and row.why == [NO_RESULT]]
     for row in verdicts:

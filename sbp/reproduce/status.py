@@ -232,27 +232,27 @@ def expected(claim: Claim, quantity: Quantity) -> str:
 
 def shown_quantities(row: Verdict) -> list[Quantity]:
     """The quantities of which there is something to show: a value, or an expected one."""
-    some = [q for q in row.claim.quantities if row.values.get(q.name) or expected(row.claim, q)]
-    return some or [row.claim.quantities[0]]
+    return [q for q in row.claim.quantities if row.values.get(q.name) or expected(row.claim, q)]
 
 
 def table(verdicts: Sequence[Verdict], title: str) -> Table:
     """The status table for the terminal."""
     view = Table(title=title, title_justify="left")
-    for heading in ("claim", "quantity", "published", "measured", "seeds", "status"):
-        view.add_column(heading, overflow="fold", justify="left")
+    view.add_column("claim, its quantities", min_width=max(len(row.claim.id) for row in verdicts))
+    for heading in ("published", "measured", "status"):
+        view.add_column(heading)
     for row in verdicts:
-        seeds = str(len(row.record["seeds"]) or "") if row.record else ""
-        status = f"[{STYLES[row.status]}]{row.status}[/]"
-        quantities = shown_quantities(row)
-        for index, quantity in enumerate(quantities):
+        seeds = len(row.record["seeds"]) if row.record else 0
+        view.add_row(
+            f"[bold]{row.claim.id}[/]", "", f"{seeds} seeds" if seeds > 1 else "",
+            f"[{STYLES[row.status]}]{row.status}[/]",
+            end_section=not (quantities := shown_quantities(row)),
+        )  # fmt: skip
+        for quantity in quantities:
             view.add_row(
-                row.claim.id if index == 0 else "",
-                quantity.name,
+                f"  {quantity.name}",
                 expected(row.claim, quantity) or "-",
                 shown(row.values.get(quantity.name, ()), quantity),
-                seeds if index == 0 else "",
-                status if index == 0 else "",
-                end_section=index == len(quantities) - 1,
+                end_section=quantity is quantities[-1],
             )
     return view

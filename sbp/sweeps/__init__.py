@@ -15,10 +15,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from sbp.errors import SpecError
+from sbp.progress import output
 from sbp.sweeps.cluster import run
 from sbp.sweeps.job import BEYOND, MODULES, Job, grid, run_job
 
@@ -60,19 +60,23 @@ def summary(records: Iterable[dict[str, Any] | None]) -> list[dict[str, Any]]:
 
 def report(groups: Sequence[dict[str, Any]]) -> Table:
     """The summary as a table for the terminal."""
-    view = Table(title="Sweep: last epoch, mean over seeds", title_justify="left")
+    view = Table(title_justify="left")
+    # What is the same for all stands in the title.
+    varying = [key for key in ("crop", "shift", "threshold")
+               if len({group["job"][key] for group in groups}) > 1]  # fmt: skip
+    epochs, seeds = groups[0]["job"]["epochs"], max(len(group["seeds"]) for group in groups)
+    view.title = f"Sweep: after {epochs} epochs, mean over {seeds} seed{'s' * (seeds > 1)}"
     for heading in (
-        "network", "crop", "shift", "threshold", "epochs", "seeds", "exact %", "spike %",
-        "membrane %", "closed h (limit 17,344)", "chip's memory",
+        "network", *varying, "exact %", "spike %", "membrane %", "closed h (limit 17,344)",
+        "chip's memory",
     ):  # fmt: skip
-        view.add_column(heading, justify="right", overflow="fold")
+        view.add_column(heading, justify="right")
     for group in groups:
         job, check = group["job"], group["check"]
         parted = check["differing weights"]
         view.add_row(
             "-".join(map(str, group["sizes"])),
-            *("-" if job[key] is None else str(job[key]) for key in ("crop", "shift", "threshold")),
-            str(job["epochs"]), str(len(group["seeds"])),
+            *("-" if job[key] is None else str(job[key]) for key in varying),
             *(f"{100 * sum(group[name]) / len(group[name]):.2f}"
               for name in ("exact", "spike", "membrane")),
             f"{check['largest input of closed h']:,}" + (f" ({parted:,} differ)" if parted else ""),
@@ -125,12 +129,14 @@ def main(
     )  # fmt: skip
     if not jobs:
         raise SpecError("the sweep has no jobs", do="give a crop at least as large as the shift")
+    left_out = sorted(set(shifts) - {job.shift for job in jobs})
+    if left_out:
+        print(f"left out: shift {', '.join(map(str, left_out))}, larger than every crop (--crop)",
+              file=sys.stderr)  # fmt: skip
     records = run(
         jobs, out, scheduler=scheduler, workers=workers, root=root, progress=print_progress
     )
-    console = Console()
-    console = console if console.is_terminal else Console(width=140)
-    console.print(report(summary(records)))
+    output().print(report(summary(records)))
     failed = sum(record is None for record in records)
     if failed:
         print(f"{failed} of {len(jobs)} jobs failed; the others are in {out}; run the same command "
