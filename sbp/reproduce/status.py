@@ -231,7 +231,12 @@ def expected(claim: Claim, quantity: Quantity) -> str:
 
 
 def shown_quantities(row: Verdict) -> list[Quantity]:
-    """The quantities of which there is something to show: a value, or an expected one."""
+    """The quantities of which there is something to show: a value, or an expected one.
+
+    None of a claim that was not asked for: it takes one line.
+    """
+    if row.why == [NO_RESULT]:
+        return []
     return [q for q in row.claim.quantities if row.values.get(q.name) or expected(row.claim, q)]
 
 
