@@ -64,6 +64,7 @@ class RunFolder:
         self.weights = self.path / "weights.npz"
         self.history = self.path / "history.json"
         self._newest_is_bad = False  # found by `load`
+        self._replaced = False  # see `replace`
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -91,11 +92,9 @@ class RunFolder:
             raise FileError(f"{self.path} is not a folder", do="choose another one")
         check_writable(self.newest)
 
-    def clear(self) -> None:
-        """Remove the run that is saved here, and what a killed process left half-written."""
-        for path in self.files:
-            path.unlink(missing_ok=True)
-        self.tidy()
+    def replace(self) -> None:
+        """Let the next `save` take the place of the run that is here, which stays until then."""
+        self._replaced = True
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -149,6 +148,9 @@ class RunFolder:
         # checkpoint.npz is there, and whole.
         fresh, old = self.path / "checkpoint.new.npz", self.path / "checkpoint.old.npz"
         write_npz(fresh, arrays)
+        if self._replaced:
+            for path in self.files:
+                path.unlink(missing_ok=True)
         if self.newest.exists() and not self._newest_is_bad:
             old.unlink(missing_ok=True)
             try:
@@ -157,7 +159,7 @@ class RunFolder:
                 shutil.copyfile(self.newest, old)
             os.replace(old, self.previous)
         os.replace(fresh, self.newest)
-        self._newest_is_bad = False
+        self._newest_is_bad = self._replaced = False
 
     def load(self, identity: Mapping[str, Any]) -> Checkpoint | None:
         """The newest good checkpoint of the run `identity`; None if there is no checkpoint.
@@ -224,6 +226,13 @@ class RunFolder:
         write_json(self.history, {**facts, "epochs": epochs})
 
 
+def _say_if_unfinished(path: Path) -> None:
+    if RunFolder(path).resumable:
+        raise FileError(
+            f"{path} holds an unfinished run", do=f"sbp train --out {path} --resume goes on with it"
+        )
+
+
 def load_weights(path: str | Path) -> dict[str, np.ndarray]:
     """Read W1 (n_h, n_in) and W2 (n_o, n_h), int16, from a run folder or a weights file.
 
@@ -237,6 +246,7 @@ def load_weights(path: str | Path) -> dict[str, np.ndarray]:
     path = Path(path)
     if path.is_dir():
         if not (path / "weights.npz").exists():
+            _say_if_unfinished(path)
             raise FileError(
                 f"{path} holds no weights.npz", do="give the folder of a finished training run"
             )
@@ -261,7 +271,10 @@ def load_history(path: str | Path) -> dict[str, Any]:
         If it is missing, or its "epochs" are no list of measures.
     """
     path = Path(path)
-    path = path / "history.json" if path.is_dir() else path
+    if path.is_dir():
+        if not (path / "history.json").exists():
+            _say_if_unfinished(path)
+        path = path / "history.json"
     value = read_json(path, "training history")
     if not isinstance(value, dict) or not isinstance(value.get("epochs"), list):
         raise FileError(f"{path} is no training history: it has no list of epochs")

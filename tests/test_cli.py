@@ -2,6 +2,7 @@ import json
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -32,6 +33,15 @@ def keys(value):
     elif isinstance(value, list):
         for inner in value:
             yield from keys(inner)
+
+
+def group_lives(number):
+    """Whether any process of a group is left."""
+    try:
+        os.killpg(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def commands(group=cli, path=("sbp",)):
@@ -235,6 +245,74 @@ def test_two_runs_never_train_into_one_folder(start, refused, sbp, tmp_path):
     first.kill()
     first.wait()
     assert sbp("train", *SMALL, "--epochs", 1, "--out", tmp_path / "run", "--force")[0] == 0
+
+
+def test_force_keeps_the_old_run_until_the_new_one_is_saved(sbp, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    sbp("train", *SMALL, "--epochs", 2, "--out", run)
+    kept = {path.name: path.read_bytes() for path in run.iterdir()}
+    real = training.epoch_order
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "epoch_order", interrupted)
+    assert sbp("train", *SMALL, "--epochs", 1, "--seed", 7, "--out", run, "--force")[0] == 130
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == kept
+    monkeypatch.setattr(training, "epoch_order", real)
+    assert sbp("train", *SMALL, "--epochs", 1, "--seed", 7, "--out", run, "--force")[0] == 0
+    history = json.loads((run / "history.json").read_text())
+    assert (history["seed"], len(history["epochs"])) == (7, 1)
+    assert not (run / "checkpoint.previous.npz").exists()
+
+
+def test_advice_fits_what_is_in_the_folder(sbp, refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sbp("train", *SMALL, "--epochs", 1, "--out", "run")
+    sbp("export", "run", "run.nir")
+    sbp("import", "run.nir", "--out", "imported")
+    message = refused("train", "--out", "imported")
+    assert "no checkpoint to go on from" in message
+    assert "--resume" not in message
+    (tmp_path / "run" / "weights.npz").unlink()
+    (tmp_path / "run" / "history.json").unlink()
+    for command in (("evaluate", "run"), ("plot", "curve", "run")):
+        assert "run holds an unfinished run; sbp train --out run --resume" in refused(*command)
+    assert "--to csv into x.nir: name the file *.csv" in refused(
+        "export", "pretrained", "--to", "csv", "x.nir"
+    )
+    code, out, _ = sbp("export", "pretrained", "x.csv")
+    assert (code, "csv" in out) == (0, True)
+    assert (tmp_path / "x.csv").read_text().startswith("matrix")
+
+
+def test_ctrl_c_in_a_picture_s_training(start, tmp_path):
+    process = start("plot", "raster", "--hidden", 2000, "--epochs", 99_999, "--out",
+                    tmp_path / "r.png")  # fmt: skip
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "sbp: interrupted"
+    assert "Traceback" not in out + err
+
+
+def test_ctrl_c_in_a_terminal_ends_a_sweep_in_one_line(start, tmp_path):
+    """A terminal signals the whole group of processes, the workers too."""
+    process = start(
+        "sweep", "--dataset", "digits", "--hidden", 400, "--epochs", 90_000, "--seeds", 2,
+        "--out", tmp_path, start_new_session=True,
+    )  # fmt: skip
+    time.sleep(8)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in out + err, err
+    assert err.splitlines()[-1] == "sbp: interrupted"
+    deadline = time.monotonic() + 30
+    while group_lives(process.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def test_curves_are_of_seeds_of_one_experiment(sbp, refused, tmp_path, monkeypatch):

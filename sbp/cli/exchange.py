@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from sbp.cli.options import PATH, check_target, dataset_of, examples, load_weights
 from sbp.errors import FileError
@@ -28,8 +29,8 @@ FORMATS = ("nir", "npz", "csv")  # written out, as in sbp.cli.options; a test co
     "form",
     type=click.Choice(FORMATS),
     default="nir",
-    show_default=True,
-    help="nir: the graph that snnTorch, Norse, Spyx and others read; npz, csv: plain weights.",
+    help="Default: as the file's name ends, else nir.  nir: the graph that snnTorch, Norse, Spyx "
+    "and others read; npz, csv: plain weights.",
 )
 def export(run: str, file: Path, form: str) -> None:
     """Write a trained network for other simulators.
@@ -38,6 +39,12 @@ def export(run: str, file: Path, form: str) -> None:
     file computes the same spikes, if its step is 0.1 ms; what the file cannot say stands in its
     metadata.
     """
+    ending = file.suffix.lower().lstrip(".")
+    if ending in FORMATS and ending != form:
+        source = click.get_current_context().get_parameter_source("form")
+        if source is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--to {form} into {file.name}: name the file *.{form}")
+        form = ending
     weights = load_weights(run)
     from sbp import exchange
 

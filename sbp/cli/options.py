@@ -159,7 +159,9 @@ def dataset_options(default: str | None) -> Decorator:
             show_default=default is not None,
             metavar="digits|mnist|fashion-mnist|FILE.npz",
             help="Data set, or your own x_train, y_train, x_test, y_test (x holds 0 and 1)."
-            + ("" if default else "  Default: the one it was trained on."),
+            + (
+                "" if default else "  Default: the one the network was trained on, else the digits."
+            ),
         ),
         PLACE_OPTIONS,
     )
@@ -213,17 +215,21 @@ def load_dataset_of(
     return load_dataset(name, data_dir, crop, usual_threshold if threshold is None else threshold)
 
 
+def _must_exist(where: str) -> None:
+    if not Path(where).exists():
+        raise FileError(
+            f"{where} does not exist",
+            allowed=f"the folder of a training run, a weights.npz, or {PRETRAINED}",
+        )
+
+
 def load_weights(where: str) -> dict[str, np.ndarray]:
     """W1 and W2 of a run folder, a weights file, or the network that ships."""
     from sbp import checkpoint, pretrained
 
     if where == PRETRAINED:
         return pretrained.load()
-    if not Path(where).exists():
-        raise FileError(
-            f"{where} does not exist",
-            allowed=f"the folder of a training run, a weights.npz, or {PRETRAINED}",
-        )
+    _must_exist(where)
     return checkpoint.load_weights(where)
 
 
@@ -233,6 +239,7 @@ def dataset_of(where: str) -> tuple[str, int | None, int | None]:
 
     if where == PRETRAINED:
         return "mnist", None, None
+    _must_exist(where)
     folder = Path(where) if Path(where).is_dir() else Path(where).parent
     try:
         history = checkpoint.load_history(folder)

@@ -182,7 +182,7 @@ def raster(
     from sbp.engines import get
     from sbp.program import lower
     from sbp.run import ALL_SPIKES
-    from sbp.training import Settings, initial_weights, one_hot, train
+    from sbp.training import Interrupted, Settings, initial_weights, one_hot, train
 
     if weights is not None:
         unused(dict.fromkeys(("hidden", "epochs", "seed"), "beside --weights"))
@@ -202,7 +202,11 @@ def raster(
             sizes = (data.n_inputs, hidden, data.n_classes)
             trained = initial_weights(sizes, seed)
             if epochs:
-                trained = train(data, Settings("algebra", hidden, epochs, seed)).weights
+                try:
+                    trained = train(data, Settings("algebra", hidden, epochs, seed)).weights
+                except Interrupted as stop:
+                    click.echo("sbp: interrupted", err=True)
+                    click.get_current_context().exit(128 + stop.number)
         built = trace.build(circuit, (data.n_inputs, *(len(trained[k]) for k in ("W1", "W2"))))
         program = lower(built)
         if sample is None:

@@ -22,6 +22,7 @@ from sbp.cli.options import (
     examples,
     layout_option,
     load_dataset,
+    load_dataset_of,
     load_weights,
     unused,
 )
@@ -97,7 +98,7 @@ def verify(file: Path, engine: str, layout: str | None) -> None:
     show_default=True,
     help="What runs.",
 )
-@dataset_options("digits")
+@dataset_options(None)
 @click.option(
     "--samples",
     type=SampleRange(),
@@ -155,7 +156,7 @@ def verify(file: Path, engine: str, layout: str | None) -> None:
 def trace(
     file: Path,
     circuit: str,
-    dataset: str,
+    dataset: str | None,
     data_dir: Path | None,
     crop: int | None,
     threshold: int | None,
@@ -189,7 +190,10 @@ def trace(
     from sbp import trace as traces
     from sbp.files import arrays_digest
 
-    data = load_dataset(dataset, data_dir, crop, threshold)
+    if dataset is None and weights is not None and circuit in ("learning", "inference"):
+        data = load_dataset_of(weights, data_dir, crop, threshold)
+    else:
+        data = load_dataset(dataset or "digits", data_dir, crop, threshold)
     inputs, labels = _samples(data, split, samples)
     start = _weights(circuit, data, hidden, weights, seed)
     if circuit == "gating_chain":

@@ -105,8 +105,9 @@ def train(
 ) -> None:
     """Train a network by backpropagation with spikes.
 
-    The algebra computes the same weights as the spiking circuit, bit for bit, and fastest; the
-    other engines run every spike of every sample.  The accuracies are those of the test set.
+    The algebra computes the same weights as the spiking circuit, bit for bit unless a weight of W2
+    meets its bound or a sum passes a closing gate, and fastest; the other engines run every spike
+    of every sample.  The accuracies are those of the test set.
     """
     if strict and engine == "algebra":
         raise click.UsageError("--strict watches a circuit: choose another engine than algebra")
@@ -131,7 +132,7 @@ def train(
             err=True,
         )
     if folder is not None and force:
-        folder.clear()
+        folder.replace()
     progress = TrainingProgress(epochs, quiet)
     try:
         with announce_compilation(quiet), progress:
@@ -170,13 +171,13 @@ def _folder(out: Path | None, resume: bool, force: bool) -> RunFolder | None:
 
     folder = RunFolder(out)
     folder.check()
-    if folder.used and not (resume or force):
+    if folder.used and not (resume or force) and (folder.resumable or not folder.finished):
         state = "a finished run" if folder.finished else "an unfinished run"
         raise FileError(
             f"{out} holds {state}",
             do="--resume goes on with it, --force starts afresh, or choose another --out",
         )
-    if resume and folder.finished and not folder.resumable:
+    if folder.finished and not folder.resumable and not force:
         raise FileError(
             f"{out} holds final weights but no checkpoint to go on from",
             do="--force starts afresh, or choose another --out",

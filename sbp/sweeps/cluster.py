@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -50,7 +52,20 @@ def _work(job: Job, base: str, root: str | None, out: str, token: str) -> dict[s
 
 
 @contextmanager
-def _client(scheduler: str | None, workers: int | None) -> Iterator[Any]:
+def _deaf() -> Iterator[None]:
+    """Processes that start here do not hear Ctrl-C: the driver ends them, and one voice speaks."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _client(scheduler: str | None, workers: int) -> Iterator[Any]:
     try:
         import distributed
     except ImportError:
@@ -70,11 +85,11 @@ def _client(scheduler: str | None, workers: int | None) -> Iterator[Any]:
         with client:
             yield client
         return
-    cluster = distributed.LocalCluster(
-        n_workers=workers or os.cpu_count(), threads_per_worker=1, processes=True,
-        host="127.0.0.1", dashboard_address="127.0.0.1:0", memory_limit=0,
-        silence_logs=logging.ERROR,
-    )  # fmt: skip
+    with _deaf():
+        cluster = distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1",
+            dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=logging.ERROR,
+        )  # fmt: skip
     with cluster, distributed.Client(cluster) as client:
         yield client
 
@@ -135,7 +150,7 @@ def run(
     token = uuid.uuid4().hex
     write_atomic(out / ".sweep", lambda stream: stream.write(token.encode()))
     try:
-        with _client(scheduler, workers) as client:
+        with _client(scheduler, min(workers or os.cpu_count() or 1, len(todo))) as client:
             from distributed import as_completed
 
             futures = {
