@@ -35,12 +35,13 @@ SOURCES = ROOT / "notebooks"
 PAGES = ROOT / "book"
 TIMEOUT = 900  # seconds for one cell
 PRINT_SECONDS = 180  # for Chromium to set the mathematics and print
-#: In place of Jupyter Book's redirection, which has neither a title nor a link nor an icon.
+#: In place of Jupyter Book's redirection, which has neither a title nor a link; and browsers ask
+#: for an icon, which the redirection would cut off: an empty one is there at once.
 START = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <title>{title}</title>
-<link rel="icon" href="_static/favicon.svg">
+<link rel="icon" href="data:,">
 <meta http-equiv="refresh" content="0; url=book/index.html">
 <p><a href="book/index.html">{title}</a></p>
 </html>
