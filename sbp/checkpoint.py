@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from sbp.errors import FileError
+from sbp.files import arrays_digest, check_writable, read_json, read_npz, write_json, write_npz
+from sbp.program import check_weights
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
-from sbp.files import arrays_digest, check_writable, read_json, read_npz, write_json, write_npz
-from sbp.program import check_weights
 
 FORMAT = "sbp checkpoint 1"
 

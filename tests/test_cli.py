@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
-from conftest import ENVIRONMENT
+from conftest import ENVIRONMENT, wait_for
 
 from sbp import data, engines, pretrained, trace, training
 from sbp.cli import cli, main, options
@@ -235,10 +235,7 @@ def test_an_output_never_takes_the_place_of_a_saved_run(sbp, refused, tmp_path, 
 
 def test_two_runs_never_train_into_one_folder(start, refused, sbp, tmp_path):
     first = start("train", "--hidden", 100, "--epochs", 100_000, "--out", tmp_path / "run")
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "run" / "checkpoint.npz").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for((tmp_path / "run" / "checkpoint.npz").exists)
     for how in ("--resume", "--force"):
         message = refused("train", "--hidden", 8, "--out", tmp_path / "run", how)
         assert "another training run is writing into" in message
@@ -309,10 +306,7 @@ def test_ctrl_c_in_a_terminal_ends_a_sweep_in_one_line(start, tmp_path):
     assert process.returncode == 130
     assert "Traceback" not in out + err, err
     assert err.splitlines()[-1] == "sbp: interrupted"
-    deadline = time.monotonic() + 30
-    while group_lives(process.pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    wait_for(lambda: not group_lives(process.pid), seconds=30)
 
 
 def test_curves_are_of_seeds_of_one_experiment(sbp, refused, tmp_path, monkeypatch):

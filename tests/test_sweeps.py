@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import wait_for
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,15 +30,6 @@ TINY = {"dataset": "digits", "hidden": 20, "epochs": 2, "n_train": 200, "n_test"
 
 def stamps(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.json")}
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 60) -> Any:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := what():
-            return found
-        time.sleep(0.05)
-    return pytest.fail(f"waited {seconds} s in vain")
 
 
 def test_a_job_without_shifts_is_the_training_of_sbp_train() -> None:

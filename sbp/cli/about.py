@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from sbp.cli.options import CIRCUITS, DATA_DIR_OPTION, ENGINES, PATH, Sizes, engine_option, examples
 from sbp.progress import announce_compilation, percent
@@ -98,8 +97,7 @@ def info(data_dir: Path | None) -> None:
 @click.option(
     "--preset",
     type=click.Choice(["smoke", "paper"]),
-    default="smoke",
-    show_default=True,
+    show_default="smoke",
     help="smoke: under a minute; paper: the paper's sizes, epochs and seeds.",
 )
 @click.option("--seeds", metavar="N", type=click.IntRange(1, 1000), help="Seeds of each claim.")
@@ -110,7 +108,7 @@ def info(data_dir: Path | None) -> None:
 @click.option("--status", is_flag=True, help="Run nothing: judge the results that are there.")
 def reproduce(
     ids: tuple[str, ...],
-    preset: str,
+    preset: str | None,
     seeds: int | None,
     engine: str | None,
     data_dir: Path | None,
@@ -125,12 +123,11 @@ def reproduce(
     from sbp import reproduce as claims
 
     if status:
-        source = click.get_current_context().get_parameter_source("preset")
-        folder = out or claims.FOLDERS["paper" if source is ParameterSource.DEFAULT else preset]
+        folder = out or claims.FOLDERS[preset or "paper"]
         code = claims.show_status(folder, data_dir, ids)
     else:
         with announce_compilation():
             code = claims.main(
-                ids, preset, seeds, engine, out, root=data_dir, figures=not no_figures
+                ids, preset or "smoke", seeds, engine, out, root=data_dir, figures=not no_figures
             )
     click.get_current_context().exit(code)

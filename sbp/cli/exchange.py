@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from sbp.cli.options import PATH, check_target, dataset_of, examples, load_weights
 from sbp.errors import FileError
@@ -28,11 +27,10 @@ FORMATS = ("nir", "npz", "csv")  # written out, as in sbp.cli.options; a test co
     "--to",
     "form",
     type=click.Choice(FORMATS),
-    default="nir",
     help="Default: as the file's name ends, else nir.  nir: the graph that snnTorch, Norse, Spyx "
     "and others read; npz, csv: plain weights.",
 )
-def export(run: str, file: Path, form: str) -> None:
+def export(run: str, file: Path, form: str | None) -> None:
     """Write a trained network for other simulators.
 
     RUN is the folder of a training run, a weights.npz, or `pretrained`.  A receiver of the NIR
@@ -40,11 +38,10 @@ def export(run: str, file: Path, form: str) -> None:
     metadata.
     """
     ending = file.suffix.lower().lstrip(".")
-    if ending in FORMATS and ending != form:
-        source = click.get_current_context().get_parameter_source("form")
-        if source is not ParameterSource.DEFAULT:
-            raise click.UsageError(f"--to {form} into {file.name}: name the file *.{form}")
-        form = ending
+    ending = ending if ending in FORMATS else ""
+    if form and ending and ending != form:
+        raise click.UsageError(f"--to {form} into {file.name}: name the file *.{form}")
+    form = form or ending or "nir"
     weights = load_weights(run)
     from sbp import exchange
 

@@ -206,13 +206,19 @@ def load_dataset(
     return data.load(name, root=data_dir, crop=crop, threshold=threshold)
 
 
-def load_dataset_of(
-    where: str, data_dir: Path | None, crop: int | None, threshold: int | None
+def load_dataset_for(
+    weights: str | None,
+    name: str | None,
+    data_dir: Path | None,
+    crop: int | None,
+    threshold: int | None,
 ) -> Dataset:
-    """The data set that saved weights were trained on, cropped and binarised as it was then."""
-    name, usual_crop, usual_threshold = dataset_of(where)
-    crop = usual_crop if crop is None else crop
-    return load_dataset(name, data_dir, crop, usual_threshold if threshold is None else threshold)
+    """The data set `name`; without one that of the saved `weights`, as it was then, else digits."""
+    if name is None and weights is not None:
+        name, usual_crop, usual_threshold = dataset_of(weights)
+        crop = usual_crop if crop is None else crop
+        threshold = usual_threshold if threshold is None else threshold
+    return load_dataset(name or "digits", data_dir, crop, threshold)
 
 
 def _must_exist(where: str) -> None:

@@ -22,8 +22,7 @@ from sbp.cli.options import (
     dataset_options,
     engine_option,
     examples,
-    load_dataset,
-    load_dataset_of,
+    load_dataset_for,
     load_weights,
     options,
     unused,
@@ -188,10 +187,7 @@ def raster(
         unused(dict.fromkeys(("hidden", "epochs", "seed"), "beside --weights"))
     _check_out(out)
     trained = load_weights(weights) if weights else None
-    if dataset is None and weights is not None:
-        data = load_dataset_of(weights, data_dir, crop, threshold)
-    else:
-        data = load_dataset(dataset or "digits", data_dir, crop, threshold)
+    data = load_dataset_for(weights, dataset, data_dir, crop, threshold)
     if (sample or 0) + count > len(data.x_test):
         raise click.UsageError(
             f"--sample {sample or 0} --count {count}: "

@@ -21,8 +21,7 @@ from sbp.cli.options import (
     engine_options,
     examples,
     layout_option,
-    load_dataset,
-    load_dataset_of,
+    load_dataset_for,
     load_weights,
     unused,
 )
@@ -190,10 +189,9 @@ def trace(
     from sbp import trace as traces
     from sbp.files import arrays_digest
 
-    if dataset is None and weights is not None and circuit in ("learning", "inference"):
-        data = load_dataset_of(weights, data_dir, crop, threshold)
-    else:
-        data = load_dataset(dataset or "digits", data_dir, crop, threshold)
+    if weights is not None and circuit in ("single_layer", "gating_chain"):
+        raise click.UsageError(f"--weights holds W1 and W2, which the {circuit} circuit lacks")
+    data = load_dataset_for(weights, dataset, data_dir, crop, threshold)
     inputs, labels = _samples(data, split, samples)
     start = _weights(circuit, data, hidden, weights, seed)
     if circuit == "gating_chain":
@@ -252,11 +250,8 @@ def _samples(data: Dataset, split: str, samples: slice) -> tuple[np.ndarray, np.
 def _weights(
     circuit: str, data: Dataset, hidden: int, where: str | None, seed: int
 ) -> dict[str, np.ndarray]:
-    if circuit in ("single_layer", "gating_chain"):
-        if where is not None:
-            raise click.UsageError(f"--weights holds W1 and W2, which the {circuit} circuit lacks")
-        if circuit == "gating_chain":
-            return {}
+    if circuit == "gating_chain":
+        return {}
     from sbp.training import initial_weights
 
     if circuit == "single_layer":

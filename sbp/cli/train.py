@@ -24,7 +24,7 @@ from sbp.cli.options import (
     examples,
     layout_option,
     load_dataset,
-    load_dataset_of,
+    load_dataset_for,
     load_weights,
 )
 from sbp.cli.output import MEANING, MEASURES, shown, table
@@ -274,11 +274,7 @@ def evaluate(
     weights = load_weights(run)
     if json_file is not None:
         check_target(json_file)
-    if dataset is None:
-        data = load_dataset_of(run, data_dir, crop, threshold)
-    else:
-        data = load_dataset(dataset, data_dir, crop, threshold)
-    data = data.take(n_test=test_samples)
+    data = load_dataset_for(run, dataset, data_dir, crop, threshold).take(n_test=test_samples)
 
     from sbp import training
 

@@ -53,10 +53,14 @@ def _rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
+def _shown(values: Sequence[float], quantity: Quantity) -> str:
+    return shown(values, quantity).replace("+-", "±")
+
+
 def _numbers(row: Verdict, quantity: Quantity) -> tuple[str, str]:
     """Published and measured."""
-    measured = shown(row.values.get(quantity.name, ()), quantity)
-    return expected(row.claim, quantity) or "-", measured.replace("+-", "±")
+    measured = _shown(row.values.get(quantity.name, ()), quantity)
+    return expected(row.claim, quantity) or "-", measured
 
 
 def _summary(row: Verdict) -> tuple[str, ...]:
@@ -126,8 +130,7 @@ def _last_epoch(curves: dict[str, Any]) -> str:
     for path, measures in curves.items():
         for measure in ("spike", "membrane"):
             values = [100 * seed[-1] for seed in measures[measure]]
-            text = shown(values, Quantity(measure, unit="%")).replace("+-", "±")
-            said.append(f"{measure}, {path} {text}")
+            said.append(f"{measure}, {path} {_shown(values, Quantity(measure, unit='%'))}")
     return f"In the last epoch: {'; '.join(said)}."
 
 
@@ -179,7 +182,7 @@ def _populations(populations: dict[str, Any]) -> list[str]:
 def _jobs(jobs: list[dict[str, Any]]) -> list[str]:
     def mean(job: dict[str, Any], name: str) -> str:
         values = [100 * value for value in job[name]]
-        return shown(values, Quantity(name, unit="%")).removesuffix(" %").replace("+-", "±")
+        return _shown(values, Quantity(name, unit="%")).removesuffix(" %")
 
     def dead(job: dict[str, Any]) -> str:
         found = [
