@@ -19,12 +19,12 @@ import numpy as np
 from benchmarks import conformance, dense
 from sbp.algebra import Network
 from sbp.circuits import inference_circuit, learning_circuit
-from sbp.data import available, load
 from sbp.engines import compiled, reference
 from sbp.files import write_atomic, write_json
+from sbp.learn.data import available, load
+from sbp.learn.training import initial_weights, one_hot
 from sbp.program import NO_MATRIX, lower
-from sbp.provenance import machine, versions
-from sbp.training import initial_weights, one_hot
+from sbp.reproduce.provenance import machine, versions
 
 SIZES = ((64, 100, 10), (400, 400, 10), (784, 1000, 10), (784, 2000, 10))
 CHIP = {"training": 667, "inference": 5900}  # samples a second, Renner et al. 2024, Table 1

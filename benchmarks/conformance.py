@@ -15,8 +15,8 @@ import numpy as np
 
 from sbp import engines
 from sbp.circuits import learning_circuit
+from sbp.learn.training import initial_weights
 from sbp.program import lower
-from sbp.training import initial_weights
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 from cases import CASES, Case

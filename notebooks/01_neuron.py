@@ -19,9 +19,9 @@
 import numpy as np
 
 from sbp import loihi
+from sbp.app.notebook import show
 from sbp.circuits.gating import COPY, GATE, GATE_GT, GATE_LT, RELAY, VETO
 from sbp.engines import reference
-from sbp.notebook import show
 from sbp.plots.charts import curves, potentials
 from sbp.program import lower
 from sbp.run import Record

@@ -19,9 +19,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from sbp.app.notebook import show
 from sbp.circuits.gating import KICK, RELAY, Wiring, gating_chain, ring_phases
 from sbp.engines import reference
-from sbp.notebook import show
 from sbp.plots import circuit_diagram, raster
 from sbp.program import lower
 from sbp.run import ALL_SPIKES

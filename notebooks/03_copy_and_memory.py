@@ -18,9 +18,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from sbp.app.notebook import show
 from sbp.circuits.gating import KICK, RELAY, Wiring, ring_phases
 from sbp.engines import reference
-from sbp.notebook import show
 from sbp.plots import raster
 from sbp.plots.charts import curves
 from sbp.program import lower

@@ -21,10 +21,11 @@ from dataclasses import replace
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from sbp import data
+from sbp.app.notebook import ProgressBar, show
 from sbp.circuits import single_layer_circuit
 from sbp.engines import compiled
-from sbp.notebook import ProgressBar, show
+from sbp.learn import data
+from sbp.learn.training import Measures, epoch_order, initial_weights, one_hot
 from sbp.plots import (
     circuit_diagram,
     learning_curve,
@@ -34,7 +35,6 @@ from sbp.plots import (
 )
 from sbp.program import lower
 from sbp.run import ALL_SPIKES
-from sbp.training import Measures, epoch_order, initial_weights, one_hot
 
 # %% tags=["parameters"] quick={"EPOCHS": 12}
 EPOCHS = 100  # how often the training digits are shown

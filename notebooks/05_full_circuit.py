@@ -20,13 +20,13 @@ from dataclasses import replace
 import numpy as np
 
 from sbp import algebra
+from sbp.app.notebook import mnist_or_digits, show
 from sbp.circuits import learning_circuit
 from sbp.engines import compiled
-from sbp.notebook import mnist_or_digits, show
+from sbp.learn.training import initial_weights, one_hot
 from sbp.plots import circuit_diagram, phase_diagram, raster, weight_images
 from sbp.program import lower
 from sbp.run import ALL_SPIKES
-from sbp.training import initial_weights, one_hot
 
 # %% tags=["parameters"] quick={"HIDDEN": 100}
 HIDDEN = 400  # neurons in the hidden layer; the paper's number

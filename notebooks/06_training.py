@@ -16,9 +16,9 @@
 # %%
 import numpy as np
 
-from sbp.notebook import ProgressBar, TrainingBar, mnist_or_digits, show
+from sbp.app.notebook import ProgressBar, TrainingBar, mnist_or_digits, show
+from sbp.learn.training import Settings, outputs, train, train_seeds
 from sbp.plots import confusion_matrix, digits, learning_curve, weight_images
-from sbp.training import Settings, outputs, train, train_seeds
 
 # %% tags=["parameters"] quick={"EPOCHS": 2, "SEEDS": 2, "HIDDEN": 100, "SAMPLES": 3000}
 HIDDEN = 400  # neurons in the hidden layer

@@ -19,15 +19,16 @@
 # %%
 import numpy as np
 
-from sbp import data, engines
+from sbp import engines
+from sbp.app.notebook import show
 from sbp.circuits import gating_chain, learning_circuit
 from sbp.engines import compiled, reference
 from sbp.errors import MissingDependency
-from sbp.notebook import show
+from sbp.learn import data
+from sbp.learn.training import initial_weights, one_hot
 from sbp.plots import raster
 from sbp.program import lower
 from sbp.run import ALL_SPIKES, first_difference, first_weight_difference
-from sbp.training import initial_weights, one_hot
 
 # %% tags=["parameters"] quick={"SAMPLES": 4, "FUSED_SAMPLES": 50}
 SAMPLES = 20  # digits through the network of Lava processes

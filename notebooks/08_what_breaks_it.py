@@ -23,16 +23,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from sbp import algebra, data, pretrained
+from sbp import algebra
+from sbp.app.notebook import ProgressBar, TrainingBar, mnist_or_digits, show
 from sbp.circuits import learning_circuit
 from sbp.engines import compiled
-from sbp.notebook import ProgressBar, TrainingBar, mnist_or_digits, show
-from sbp.plots import raster
-from sbp.plots.charts import bars, curves, histogram
-from sbp.program import lower
-from sbp.run import ALL_SPIKES
-from sbp.spec import MatrixWeight, Parameter
-from sbp.training import (
+from sbp.learn import data, pretrained
+from sbp.learn.training import (
     Measures,
     Settings,
     epoch_order,
@@ -41,6 +37,11 @@ from sbp.training import (
     outputs,
     train,
 )
+from sbp.plots import raster
+from sbp.plots.charts import bars, curves, histogram
+from sbp.program import lower
+from sbp.run import ALL_SPIKES
+from sbp.spec import MatrixWeight, Parameter
 
 # %% tags=["parameters"] quick={"EPOCHS": 1, "EVERY": 6, "FASHION": 3000}
 EPOCHS = 10  # for each damaged network

@@ -23,15 +23,17 @@ import time
 
 import numpy as np
 
-from sbp import algebra, energy, pretrained
+from sbp import algebra
+from sbp.app.notebook import mnist_or_digits, show
 from sbp.circuits import inference_circuit, learning_circuit
-from sbp.claims import MEASURED
 from sbp.engines import compiled, reference
-from sbp.notebook import mnist_or_digits, show
+from sbp.learn import pretrained
+from sbp.learn.training import Settings, initial_weights, one_hot, train
 from sbp.plots import counters_by_phase
 from sbp.plots.charts import bars
 from sbp.program import lower
-from sbp.training import Settings, initial_weights, one_hot, train
+from sbp.reproduce import energy
+from sbp.reproduce.claims import MEASURED
 
 # %% tags=["parameters"] quick={"SAMPLES": 300, "SLOW_SAMPLES": 2}
 SAMPLES = 3000  # over which operations are counted, and fast engines timed

@@ -23,10 +23,11 @@ from pathlib import Path
 import numpy as np
 from IPython.utils.capture import capture_output
 
-from sbp import claims, reproduce
-from sbp.notebook import show
+from sbp import reproduce
+from sbp.app.notebook import show
 from sbp.plots import learning_curve
 from sbp.plots.charts import bars
+from sbp.reproduce import claims
 from sbp.reproduce.status import MEANING, Known, expected, read_verdicts, shown
 
 # %% tags=["parameters"]

@@ -2,7 +2,7 @@
 
 import sys
 
-from sbp.cli import main
+from sbp.app.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

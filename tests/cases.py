@@ -13,9 +13,9 @@ from sbp.circuits import (
     learning_circuit,
     single_layer_circuit,
 )
-from sbp.data import load
+from sbp.learn.data import load
+from sbp.learn.training import initial_weights, one_hot
 from sbp.program import Program, State, lower
-from sbp.training import initial_weights, one_hot
 
 
 @dataclass

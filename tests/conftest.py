@@ -87,7 +87,7 @@ def start():
 @pytest.fixture
 def sbp(capsys):
     """Run the command line in this process; returns (exit code, stdout, stderr)."""
-    from sbp.cli import main
+    from sbp.app.cli import main
 
     def run(*args):
         capsys.readouterr()

@@ -11,11 +11,12 @@ import struct
 import numpy as np
 import pytest
 
-from sbp import circuits, data, engines, spec
+from sbp import circuits, engines, spec
 from sbp.errors import SbpError, SpecError
+from sbp.learn import data
+from sbp.learn.training import Settings, initial_weights
 from sbp.program import lower
 from sbp.run import Record
-from sbp.training import Settings, initial_weights
 
 # Arguments, and parts of the message: what was wrong, what is allowed, what to do.
 COMMAND_LINES = {
@@ -261,7 +262,7 @@ def test_unwritable_places_are_noticed_before_the_training(refused, tmp_path, mo
     def never(*_, **__):
         raise AssertionError("trained for nothing")
 
-    monkeypatch.setattr("sbp.training.train", never)
+    monkeypatch.setattr("sbp.learn.training.train", never)
     (tmp_path / "file").write_text("")
     refused("train", "--out", tmp_path / "file" / "run")
     refused("train", "--json", tmp_path / "file" / "run.json")

@@ -16,12 +16,12 @@ from conftest import ENVIRONMENT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sbp import data, training
-from sbp.checkpoint import Checkpoint, RunFolder
 from sbp.circuits import learning_circuit
 from sbp.errors import FileError, SpecError
+from sbp.learn import data, training
+from sbp.learn.checkpoint import Checkpoint, RunFolder
+from sbp.learn.training import Interrupted, Settings, train
 from sbp.spec import LearningRule
-from sbp.training import Interrupted, Settings, train
 
 CHUNK = 10
 
@@ -304,12 +304,11 @@ def test_arrays_of_another_shape_with_a_good_checksum_are_refused(digits, tmp_pa
 # into training and saving and not into two seconds of imports.
 KILLER = """
 import os, random, signal, sys, time
-import sbp.training
-from sbp import data
-from sbp.cli import main
+from sbp.learn import data, training
+from sbp.app.cli import main
 
 arguments, landed, moments = sys.argv[1:], 0, random.Random(2024)
-sbp.training.train(data.load("digits").take(10, 10), sbp.training.Settings("algebra", 4, 1))
+training.train(data.load("digits").take(10, 10), training.Settings("algebra", 4, 1))
 
 def begin(*more):
     child = os.fork()
@@ -458,7 +457,7 @@ def test_a_full_disk_loses_nothing_that_was_saved(tiny_disk, sbp):
 # The kernels are there before the limit: they are files too.
 LIMITED = """
 import resource, sys
-from sbp.cli import main
+from sbp.app.cli import main
 
 main(["train", "--hidden", "4", "--epochs", "1", "--samples", "9", "--quiet"])
 resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sbp import claims
-from sbp.claims import CLAIMS, MEASURED, TABLE_1, select
 from sbp.errors import SpecError
+from sbp.reproduce import claims
+from sbp.reproduce.claims import CLAIMS, MEASURED, TABLE_1, select
 from sbp.reproduce.registry import FUNCTIONS
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"

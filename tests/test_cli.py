@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from conftest import ENVIRONMENT, wait_for
 
-from sbp import data, engines, pretrained, trace, training
-from sbp.cli import cli, main, options
+from sbp import engines, trace
+from sbp.app.cli import cli, main, options
 from sbp.errors import SpecError
 from sbp.files import arrays_digest
-from sbp.training import Settings, train
+from sbp.learn import data, pretrained, training
+from sbp.learn.training import Settings, train
 
 SMALL = ("--hidden", 8, "--samples", 60, "--test-samples", 30)
 MEASURES = ("exact", "spike", "membrane", "mse")
@@ -89,7 +90,7 @@ def test_no_command_and_version(sbp):
 def test_help_imports_nothing_heavy():
     code = (
         "import sys\n"
-        "from sbp.cli import main\n"
+        "from sbp.app.cli import main\n"
         "main(['train', '--help'])\n"
         "heavy = {'numba', 'matplotlib', 'sklearn', 'scipy', 'rich', 'pooch', 'lava'}\n"
         "sys.exit(', '.join(heavy & sys.modules.keys()) or 0)\n"
@@ -103,7 +104,7 @@ def test_help_imports_nothing_heavy():
 def test_training_leaves_out_what_lava_cannot_stand():
     code = (
         "import sys\n"
-        "from sbp.cli import main\n"
+        "from sbp.app.cli import main\n"
         "main(['train', '--hidden', '4', '--epochs', '1', '--samples', '20'])\n"
         "sys.exit(', '.join({'tqdm', 'joblib'} & sys.modules.keys()) or 0)\n"
     )
@@ -195,7 +196,7 @@ def test_lava_trains_in_one_process_unless_told_otherwise(monkeypatch, sbp):
         seen.append(options)
         raise SpecError("stopped here")
 
-    monkeypatch.setattr("sbp.training.train", train)
+    monkeypatch.setattr("sbp.learn.training.train", train)
     for arguments in ((), ("--layout", "network")):
         sbp("train", *SMALL, "--engine", "lava", *arguments)
     sbp("train", *SMALL, "--engine", "compiled")

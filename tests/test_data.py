@@ -26,8 +26,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sbp import data, fetch, idx
 from sbp.errors import DataError, FileError, SbpError
+from sbp.learn import data, fetch, idx
 
 REPOSITORY = Path(__file__).parents[1]
 FILES = tuple(idx.IDX_FILES.values())
@@ -260,7 +260,7 @@ def tiny_process(tiny: Tiny, then: str) -> str:
     fields = json.dumps(dataclasses.asdict(tiny.source))
     return (
         "import json, sys\n"
-        "from sbp import data, idx\n"
+        "from sbp.learn import data, idx\n"
         f"idx.SOURCES['mnist'] = idx.IdxSource(**json.loads({fields!r}))\n"
     ) + then
 
@@ -470,7 +470,7 @@ def test_digits_are_cut_where_a_new_form_begins():
 
 def test_digits_load_without_what_would_break_lava():
     code = (
-        "import sys; from sbp import data; data.load('digits'); data.available()\n"
+        "import sys; from sbp.learn import data; data.load('digits'); data.available()\n"
         "print(sorted({'sklearn', 'joblib', 'tqdm', 'torch'} & set(sys.modules)))"
     )
     done = python(code)

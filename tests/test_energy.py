@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sbp import energy
 from sbp.circuits import inference_circuit, learning_circuit
 from sbp.engines import reference
 from sbp.errors import SpecError
+from sbp.learn.training import initial_weights, one_hot
 from sbp.program import lower
+from sbp.reproduce import energy
 from sbp.run import ALL_SPIKES, Counters
-from sbp.training import initial_weights, one_hot
 
 SIZES = (12, 9, 4)
 

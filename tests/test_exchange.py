@@ -1,7 +1,7 @@
 """Exchange files: what a receiver computes, the round trip, and files that must be refused.
 
 The oracle reads the HDF5 file by itself and integrates the equations that NIR publishes for its
-nodes, with Euler's rule; it knows neither `sbp.exchange` nor the package nir.
+nodes, with Euler's rule; it knows neither `sbp.app.exchange` nor the package nir.
 """
 
 import importlib.util
@@ -16,11 +16,13 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sbp import algebra, checkpoint, data, exchange, pretrained
-from sbp.cli import exchange as command
+from sbp import algebra
+from sbp.app import exchange
+from sbp.app.cli import exchange as command
 from sbp.errors import SbpError
 from sbp.files import arrays_digest
-from sbp.training import initial_weights
+from sbp.learn import checkpoint, data, pretrained
+from sbp.learn.training import initial_weights
 
 SIZES = (64, 20, 10)
 

@@ -18,14 +18,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import circuits, random_stimulus, random_weights
 
-from sbp import lab, pretrained, trace
+from sbp import trace
 from sbp.algebra import Network
+from sbp.app import lab
 from sbp.circuits import inference_circuit, learning_circuit
-from sbp.data import load
 from sbp.engines import reference
+from sbp.learn import pretrained
+from sbp.learn.data import load
+from sbp.learn.training import Measures, initial_weights, one_hot, outputs
 from sbp.program import NO_MATRIX, lower
 from sbp.run import Record, first_difference
-from sbp.training import Measures, initial_weights, one_hot, outputs
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "book" / "lab.md"
@@ -122,13 +124,13 @@ def test_page_loads_every_part_once():
 
 
 def test_command_line(tmp_path, capsys):
-    command = [sys.executable, "-m", "sbp.lab", str(tmp_path / "data.js")]
+    command = [sys.executable, "-m", "sbp.app.lab", str(tmp_path / "data.js")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "data.js").read_text("ascii").startswith("window.SBP_LAB = {")
     for arguments, message in (
-        ([], "usage: python -m sbp.lab FILE.js"),
-        (["--help"], "usage: python -m sbp.lab FILE.js"),
+        ([], "usage: python -m sbp.app.lab FILE.js"),
+        (["--help"], "usage: python -m sbp.app.lab FILE.js"),
         (["data.json"], "cannot write data.json: the lab's data is a script; allowed: a name in"),
         ([str(tmp_path / "data.js" / "data.js")], "cannot write"),
     ):

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from book_build import NOTEBOOKS, ROOT, executed, run_book  # noqa: F401
 
-from sbp import data
+from sbp.learn import data
 
 jupytext = pytest.importorskip("jupytext")
 nbformat = pytest.importorskip("nbformat")

@@ -20,17 +20,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbp import algebra, baseline, data, provenance, reproduce, watch
+from sbp import algebra, reproduce
 from sbp.circuits import learning_circuit
-from sbp.claims import CLAIMS, Quantity, select
 from sbp.engines import reference
 from sbp.errors import DataError, FileError, SpecError
+from sbp.learn import data
+from sbp.learn.training import Settings, initial_weights, one_hot, train
 from sbp.program import lower
-from sbp.reproduce import status
+from sbp.reproduce import baseline, provenance, status, watch
 from sbp.reproduce.bench import Bench, Scale
+from sbp.reproduce.claims import CLAIMS, Quantity, select
 from sbp.reproduce.status import Known
 from sbp.run import ALL_SPIKES
-from sbp.training import Settings, initial_weights, one_hot, train
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 QUICK = ["circuit-sizes", "steps-per-sample", "digits"]
@@ -149,8 +150,8 @@ def test_doctored_value_with_its_checksum_made_anew_still_disagrees(results: Pat
          "the data set digits has changed"),
         ("digits", lambda r: r["code"]["modules"].update({"algebra.py": "0" * 16}),
          "sbp/algebra.py has changed"),
-        ("digits", lambda r: r["code"]["modules"].pop("training.py"),
-         "sbp/training.py has changed"),
+        ("digits", lambda r: r["code"]["modules"].pop("learn/training.py"),
+         "sbp/learn/training.py has changed"),
         ("steps-per-sample", lambda r: r.update(values=None), "not a result of this version"),
         ("steps-per-sample", lambda r: r.update(id="digits"), "is no result of this claim"),
     ],

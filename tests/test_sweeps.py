@@ -19,10 +19,12 @@ from conftest import wait_for
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbp import data, loihi, provenance, sweeps
+from sbp import loihi
 from sbp.errors import MissingDependency, SpecError
-from sbp.sweeps import Job, cluster, job
-from sbp.training import Settings, train
+from sbp.learn import data
+from sbp.learn.training import Settings, train
+from sbp.reproduce import provenance, sweeps
+from sbp.reproduce.sweeps import Job, cluster, job
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {"dataset": "digits", "hidden": 20, "epochs": 2, "n_train": 200, "n_test": 50}
@@ -294,7 +296,7 @@ def test_a_killed_driver_loses_no_finished_job_and_a_rerun_does_the_rest(
     import distributed
 
     script = (
-        "from sbp import sweeps\n"
+        "from sbp.reproduce import sweeps\n"
         "if __name__ == '__main__':\n"
         f"    raise SystemExit(sweeps.main('digits', hidden=(40,), seeds=5, epochs=300,\n"
         f"        out={str(tmp_path)!r}, scheduler={dask.scheduler_address!r}))\n"

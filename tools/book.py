@@ -50,7 +50,7 @@ NO_STATUS = """# Status of the reproduction
 
 No claim has been measured yet: `make reproduce-paper` does it, and writes this page.
 """
-CAPTION = "sbp-caption"  # as in sbp.notebook
+CAPTION = "sbp-caption"  # as in sbp.app.notebook
 CHROMIUM_FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -117,7 +117,7 @@ def package_files() -> list[Path]:
 
 def key_of(source: Path, quick: bool) -> str:
     """Changes when executing `source` could give something else."""
-    from sbp import data
+    from sbp.learn import data
 
     text = source.read_text(encoding="utf-8")
     versions = [f"{p} {metadata.version(p)}" for p in ("numpy", "numba", "matplotlib", "jupytext")]
@@ -278,7 +278,7 @@ def assemble(quick: bool) -> Path:
     mathjax = importlib.util.find_spec("sphinx-mathjax-offline")
     if mathjax is None or mathjax.origin is None:
         raise BookError("sphinx-mathjax-offline is not installed; install the extra 'book'")
-    from sbp import lab
+    from sbp.app import lab
 
     lab.write(source / "book" / "_static" / "lab" / "data.js")  # what the page of the lab runs on
     target = source / "book" / "_static" / "mathjax"

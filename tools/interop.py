@@ -16,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sbp import data, pretrained, provenance, training
 from sbp.errors import SbpError
 from sbp.files import arrays_digest, write_atomic, write_npz
+from sbp.learn import data, pretrained, training
+from sbp.reproduce import provenance
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "interop"
@@ -141,7 +142,7 @@ def main() -> int:
     file, images = BUILD / "network.nir", BUILD / "images.npz"
     sbp("export", where, "--to", "nir", str(file))
     write_npz(images, {"x": dataset.x_test})
-    from sbp.cli.options import load_weights
+    from sbp.app.cli.options import load_weights
 
     weights = load_weights(where)
     spikes, _ = training.outputs(dataset.x_test, weights, "compiled", dataset.n_classes)

@@ -1,7 +1,7 @@
 """Claim by claim: what was published, what this code measures, and whether they agree.
 
-claim (`sbp.claims`) -> measuring function (`registry`, ``*_claims``) -> ``results/<id>.json`` with
-its provenance (`sbp.provenance`) -> verdict and status table (`status`) -> status page (`page`).
+claim (`claims`) -> measuring function (`registry`, ``*_claims``) -> ``results/<id>.json`` with its
+provenance (`provenance`) -> verdict and status table (`status`) -> status page (`page`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sbp import provenance
-from sbp.claims import CLAIMS, PRESETS, Claim, select
+from sbp.app.progress import output
 from sbp.errors import FileError, SpecError
 from sbp.files import read_json, write_atomic
+from sbp.learn.training import ENGINES
 from sbp.program import lower
-from sbp.progress import output
-from sbp.reproduce import accuracy_claims, circuit_claims, cost_claims  # noqa: F401
+from sbp.reproduce import accuracy_claims, circuit_claims, cost_claims, provenance  # noqa: F401
 from sbp.reproduce.bench import Bench, Missing, NotMeasured, Scale
+from sbp.reproduce.claims import CLAIMS, PRESETS, Claim, select
 from sbp.reproduce.page import markdown
 from sbp.reproduce.registry import FUNCTIONS, MODULES, Measurement
 from sbp.reproduce.status import (
@@ -36,7 +36,6 @@ from sbp.reproduce.status import (
     table,
     verdict,
 )
-from sbp.training import ENGINES
 
 __all__ = ["main", "run_claim", "show_status"]
 
@@ -70,7 +69,7 @@ def main(
         Folder of the results; default ``results`` for the paper preset, ``build/reproduce``
         for smoke.
     root : path, optional
-        Data root; see `sbp.data`.
+        Data root; see `sbp.learn.data`.
     figures : bool
         Draw a figure of the same name beside each result.
     scale : Scale, optional

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sbp import baseline, sweeps
 from sbp.circuits import learning_circuit
-from sbp.claims import Claim
 from sbp.errors import MissingDependency
 from sbp.files import arrays_digest
+from sbp.learn.training import Result
+from sbp.reproduce import baseline, sweeps
 from sbp.reproduce.bench import Bench, Missing, NotMeasured
+from sbp.reproduce.claims import Claim
 from sbp.reproduce.registry import MEASURES, Measurement, measures
-from sbp.training import Result
 
 OFF_CHIP_EPOCHS = 20  #: the step size has fallen to zero by then, and accuracy is level
 
@@ -90,7 +90,7 @@ def off_chip(claim: Claim, bench: Bench) -> Measurement:
     return Measurement(
         values, {"epochs": epochs, "curves": curves, "on-chip": _curves(on)},
         (learning_circuit(on[0].sizes),), seeds, digests,
-        {claim.data[0]: dataset}, ("baseline.py",), exact=False,
+        {claim.data[0]: dataset}, ("reproduce/baseline.py",), exact=False,
     )  # fmt: skip
 
 

@@ -15,13 +15,13 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sbp import data
-from sbp.claims import PRESETS, Claim
-from sbp.data import Dataset
 from sbp.errors import DataError
-from sbp.parallel import in_threads
-from sbp.training import Result, Settings, train
-from sbp.watch import Watched, watch
+from sbp.learn import data
+from sbp.learn.data import Dataset
+from sbp.learn.parallel import in_threads
+from sbp.learn.training import Result, Settings, train
+from sbp.reproduce.claims import PRESETS, Claim
+from sbp.reproduce.watch import Watched, watch
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -79,7 +79,7 @@ class Bench:
     engine : str, optional
         Engine of the trainings that need only weights, instead of the algebra.
     root : path, optional
-        Data root; see `sbp.data`.
+        Data root; see `sbp.learn.data`.
     scale : Scale, optional
         Instead of the preset's.
     folder : path

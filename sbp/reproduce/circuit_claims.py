@@ -7,14 +7,14 @@ import numpy as np
 from sbp import algebra, engines
 from sbp.circuits import inference_circuit, learning_circuit
 from sbp.circuits.gating import CLOSED_LIMIT
-from sbp.claims import Claim
 from sbp.files import arrays_digest
+from sbp.learn.training import initial_weights, one_hot
 from sbp.program import Program, lower
 from sbp.reproduce.bench import Bench
+from sbp.reproduce.claims import Claim
 from sbp.reproduce.registry import MEASURES, Measurement, measures
+from sbp.reproduce.watch import Watched, symmetry
 from sbp.run import Record
-from sbp.training import initial_weights, one_hot
-from sbp.watch import Watched, symmetry
 
 PAPER_SIZES = (400, 400, 10)
 
@@ -105,7 +105,7 @@ def watched_of(
     digests = {str(seed): one.digest for seed, one in zip(seeds, watched, strict=True)}
     return Measurement(
         {}, {"epochs": len(watched[0].epochs)}, (watched[0].program.circuit,), seeds, digests,
-        {name: bench.watch_dataset(name)}, ("watch.py",),
+        {name: bench.watch_dataset(name)}, ("reproduce/watch.py",),
     ), watched  # fmt: skip
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sbp import energy, engines
+from sbp import engines
 from sbp.circuits import inference_circuit
-from sbp.claims import MEASURED, Claim
 from sbp.program import Program, lower
+from sbp.reproduce import energy
 from sbp.reproduce.bench import Bench
 from sbp.reproduce.circuit_claims import watched_of
+from sbp.reproduce.claims import MEASURED, Claim
 from sbp.reproduce.registry import Measurement, measures
+from sbp.reproduce.watch import Watched
 from sbp.run import Counters
-from sbp.watch import Watched
 
 
 @measures("spike-counts")
@@ -84,7 +85,7 @@ def modelled_energy(claim: Claim, bench: Bench) -> Measurement:
         "energy-delay product, uJ s": float(f"{published.product:.4g}"),
     }
     found.circuits = (program.circuit,)
-    found.further = (*found.further, "energy.py")
+    found.further = (*found.further, "reproduce/energy.py")
     return found
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from sbp.claims import Claim
 from sbp.plots import learning_curve, save
 from sbp.plots.picture import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, Picture, picture
+from sbp.reproduce.claims import Claim
 from sbp.reproduce.status import expected, number, shown
 
 __all__ = ["draw", "save"]

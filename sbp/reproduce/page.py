@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sbp.claims import TABLE_1, Quantity
+from sbp.reproduce.claims import TABLE_1, Quantity
 from sbp.reproduce.status import MEANING, Verdict, expected, number, shown
 
 ORIGINS = {

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sbp.claims import Claim
-from sbp.data import Dataset
+from sbp.learn.data import Dataset
 from sbp.reproduce.bench import Bench
+from sbp.reproduce.claims import Claim
 from sbp.spec import Circuit
 
 MEASURES = ("exact", "spike", "membrane")

@@ -11,12 +11,13 @@ from typing import Any
 
 from rich.table import Table
 
-from sbp import circuits, data
-from sbp.claims import CLAIMS, MEASURED, PRESETS, Claim, Quantity
+from sbp import circuits
 from sbp.errors import FileError, SbpError
 from sbp.files import read_json
+from sbp.learn import data
 from sbp.program import lower
-from sbp.provenance import PACKAGE, checksum, code_hashes
+from sbp.reproduce.claims import CLAIMS, MEASURED, PRESETS, Claim, Quantity
+from sbp.reproduce.provenance import PACKAGE, checksum, code_hashes
 
 FORMAT = "sbp result 1"
 

@@ -1,6 +1,6 @@
 /* The circuit, step by step in exact integers: the same machine as sbp/engines/reference.py.
 
-   new SBP.Engine(program, weights) runs any program that sbp.lab exports.  Numbers in typed arrays
+   new SBP.Engine(program, weights) runs any program that sbp.app.lab exports.  Numbers in typed arrays
    and sums in doubles are exact here: no sum of a step comes near 2**53. */
 (function () {
   "use strict";
@@ -22,7 +22,7 @@
     return Uint8Array.from({ length: raw.length }, (_, i) => raw.charCodeAt(i));
   }
 
-  /** Weights as sbp.lab packs them (half of each, int8) -> {name: Int16Array, row per target}. */
+  /** Weights as sbp.app.lab packs them (half of each, int8) -> {name: Int16Array, row per target}. */
   function unpackWeights(packed) {
     const weights = {};
     for (const name in packed) {

@@ -53,5 +53,5 @@
 
   const root = document.getElementById("sbp-lab");
   if (window.SBP_LAB) window.SBP.lab = open(root, window.SBP_LAB);
-  else root.textContent = "The lab's data is missing: python -m sbp.lab _static/lab/data.js";
+  else root.textContent = "The lab's data is missing: python -m sbp.app.lab _static/lab/data.js";
 })();

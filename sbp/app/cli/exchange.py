@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from sbp.cli.options import PATH, check_target, dataset_of, examples, load_weights
+from sbp.app.cli.options import PATH, check_target, dataset_of, examples, load_weights
 from sbp.errors import FileError
 
-FORMATS = ("nir", "npz", "csv")  # written out, as in sbp.cli.options; a test compares them
+FORMATS = ("nir", "npz", "csv")  # written out, as in sbp.app.cli.options; a test compares them
 
 
 @click.command(
@@ -43,7 +43,7 @@ def export(run: str, file: Path, form: str | None) -> None:
         raise click.UsageError(f"--to {form} into {file.name}: name the file *.{form}")
     form = form or ending or "nir"
     weights = load_weights(run)
-    from sbp import exchange
+    from sbp.app import exchange
 
     check_target(file)
     try:
@@ -80,7 +80,7 @@ def import_(file: Path, out: Path, force: bool) -> None:
     -256..254; what that loses is told.  The chip's neurons are memoryless: of a neuron with
     memory only its threshold is kept.
     """
-    from sbp.checkpoint import RunFolder
+    from sbp.learn.checkpoint import RunFolder
 
     folder = RunFolder(out)
     folder.check()
@@ -89,9 +89,9 @@ def import_(file: Path, out: Path, force: bool) -> None:
             f"{out} holds a training run", do="choose another --out, or --force writes over it"
         )
 
-    from sbp import exchange
+    from sbp.app import exchange
     from sbp.files import arrays_digest
-    from sbp.training import sizes_of
+    from sbp.learn.training import sizes_of
 
     weights, losses, about = exchange.read(file)
     known = {"dataset": about["dataset"]} if "dataset" in about else {}

@@ -13,10 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sbp import provenance
 from sbp.errors import FileError, MissingDependency, SbpError, SpecError
 from sbp.files import read_json, write_atomic
-from sbp.sweeps.job import FORMAT, Job, checksums, code, run_job
+from sbp.reproduce import provenance
+from sbp.reproduce.sweeps.job import FORMAT, Job, checksums, code, run_job
 
 CONNECT = "10s"  #: how long a scheduler may take to answer
 

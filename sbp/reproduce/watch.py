@@ -11,12 +11,12 @@ import numpy as np
 from sbp import algebra, engines
 from sbp.circuits import learning_circuit
 from sbp.circuits.gating import CLOSE, CLOSED_LIMIT
-from sbp.data import Dataset
 from sbp.files import arrays_digest
+from sbp.learn.data import Dataset
+from sbp.learn.training import Measures, circuit_outputs, epoch_order, initial_weights, one_hot
 from sbp.loihi import REGISTER_MIN, SCALE, WEIGHT_MAX, WEIGHT_MIN
 from sbp.program import NO_MATRIX, Program, State, lower
 from sbp.run import Counters, Record, Run
-from sbp.training import Measures, circuit_outputs, epoch_order, initial_weights, one_hot
 
 CHUNK = 4000  #: samples between two comparisons
 

@@ -7,8 +7,16 @@ from pathlib import Path
 
 import click
 
-from sbp.cli.options import CIRCUITS, DATA_DIR_OPTION, ENGINES, PATH, Sizes, engine_option, examples
-from sbp.progress import announce_compilation, percent
+from sbp.app.cli.options import (
+    CIRCUITS,
+    DATA_DIR_OPTION,
+    ENGINES,
+    PATH,
+    Sizes,
+    engine_option,
+    examples,
+)
+from sbp.app.progress import announce_compilation, percent
 
 SIZES_SAID = "400-400-10 (learning, inference), 400-10 (single_layer), 20-20-20-20 (gating_chain)."
 OUT_SAID = "Folder of results; default results (paper preset, --status) or build/reproduce (smoke)."
@@ -52,8 +60,9 @@ def summary(circuit: str, sizes: tuple[int, ...] | None, ring: int | None) -> No
 @DATA_DIR_OPTION
 def info(data_dir: Path | None) -> None:
     """Show versions, engines, data sets and where things are."""
-    from sbp import algebra, data, engines, pretrained
-    from sbp.provenance import versions
+    from sbp import algebra, engines
+    from sbp.learn import data, pretrained
+    from sbp.reproduce.provenance import versions
 
     network = pretrained.about()
     measured = network["measured"]

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sbp.data import Dataset
+from sbp.learn.data import Dataset
+from sbp.learn.training import Measures, Weights, epoch_order, evaluate, initial_weights, one_hot
 from sbp.loihi import WEIGHT_MAX, WEIGHT_MIN
-from sbp.training import Measures, Weights, epoch_order, evaluate, initial_weights, one_hot
 
 UNIT = 1024  #: weight units in 1.0 of a shadow weight
 THRESHOLD = 0.5  #: of every neuron, shadow units (512)
@@ -136,7 +136,7 @@ def train(
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Baseline:
-    """Train off the chip; start and order of samples are those of `sbp.training` for `seed`.
+    """Train off the chip; start and order of samples are those of `sbp.learn.training` for `seed`.
 
     Parameters
     ----------

@@ -84,7 +84,7 @@ def _bar(*columns: Any) -> Progress:
 class TrainingProgress:
     """A live bar on a terminal, one plain line for each epoch elsewhere.
 
-    Use as a context manager; call it as `sbp.training.train` calls its `progress`.
+    Use as a context manager; call it as `sbp.learn.training.train` calls its `progress`.
 
     Parameters
     ----------

@@ -3,7 +3,7 @@
 Everything from here is *modelled*.  The counts are exact (`sbp.run.Counters`); the costs are
 those of Davies et al., *Loihi: a neuromorphic manycore processor with on-chip learning*, IEEE
 Micro 38(1), 2018, Table 2 (pre-silicon circuit simulation, by its title); what the sum leaves
-out is in `LEFT_OUT`.  The paper's measured values are in `sbp.claims.MEASURED`.
+out is in `LEFT_OUT`.  The paper's measured values are in `sbp.reproduce.claims.MEASURED`.
 """
 
 from __future__ import annotations

@@ -17,19 +17,21 @@ from typing import Any
 
 import numpy as np
 
-from sbp import algebra, data, energy, engines, loihi, provenance
+from sbp import algebra, engines, loihi
 from sbp.circuits import learning_circuit
 from sbp.circuits.gating import CLOSED_LIMIT
-from sbp.data import Dataset
 from sbp.errors import SpecError
 from sbp.files import arrays_digest
+from sbp.learn import data
+from sbp.learn.data import Dataset
+from sbp.learn.training import Measures, epoch_order, initial_weights, one_hot, sizes_of
 from sbp.program import lower
-from sbp.training import Measures, epoch_order, initial_weights, one_hot, sizes_of
-from sbp.watch import RECORD, differing, largest_closed
+from sbp.reproduce import energy, provenance
+from sbp.reproduce.watch import RECORD, differing, largest_closed
 
 FORMAT = "sbp sweep job 2"
 #: What a job depends on beside the computing modules.
-MODULES = ("energy.py", "watch.py", "sweeps/job.py")
+MODULES = ("reproduce/energy.py", "reproduce/watch.py", "reproduce/sweeps/job.py")
 CHECKED = 2000  #: further samples on which circuit and algebra are compared at the end
 
 
@@ -45,7 +47,7 @@ class Job:
     seed : int
     epochs : int
     crop, threshold : int or None
-        As `sbp.data.load` takes them; None: the data set's own.
+        As `sbp.learn.data.load` takes them; None: the data set's own.
     shift : int
         Training images move by up to this many pixels, 0 .. crop.
     n_train, n_test : int or None
@@ -259,7 +261,7 @@ def run_job(job: Job, root: str | None = None, base: str = "") -> dict[str, Any]
     """Train; the record of the job's result file.
 
     `root` is the data root, and a relative FILE.npz counts from the folder `base`.
-    ``shift=0`` gives the weights that `sbp.training.train` gives.
+    ``shift=0`` gives the weights that `sbp.learn.training.train` gives.
     """
     began = time.perf_counter()
     dataset, inputs = images_of(job, root, base)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from sbp.progress import percent
+from sbp.app.progress import percent
 
 MEASURES = ("exact", "spike", "membrane", "mse")
 MEANING = {

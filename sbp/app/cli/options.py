@@ -15,7 +15,7 @@ from sbp.errors import FileError, SbpError
 if TYPE_CHECKING:
     import numpy as np
 
-    from sbp.data import Dataset
+    from sbp.learn.data import Dataset
 
 # Written out, since the modules that own them take long to import; a test compares them.
 CIRCUIT_ENGINES = ("reference", "compiled", "lava")
@@ -89,8 +89,8 @@ def check_target(path: Path, *others: Path | None) -> None:
     *others : Path or None
         What the same command reads or writes beside it.
     """
-    from sbp.checkpoint import RunFolder
     from sbp.files import check_writable
+    from sbp.learn.checkpoint import RunFolder
 
     check_writable(path)
     for other in others:
@@ -200,8 +200,8 @@ def engine_options(engine: str, layout: str | None, usual: str) -> dict[str, Any
 def load_dataset(
     name: str, data_dir: Path | None, crop: int | None, threshold: int | None
 ) -> Dataset:
-    """`sbp.data.load`."""
-    from sbp import data
+    """`sbp.learn.data.load`."""
+    from sbp.learn import data
 
     return data.load(name, root=data_dir, crop=crop, threshold=threshold)
 
@@ -231,7 +231,7 @@ def _must_exist(where: str) -> None:
 
 def load_weights(where: str) -> dict[str, np.ndarray]:
     """W1 and W2 of a run folder, a weights file, or the network that ships."""
-    from sbp import checkpoint, pretrained
+    from sbp.learn import checkpoint, pretrained
 
     if where == PRETRAINED:
         return pretrained.load()
@@ -241,7 +241,7 @@ def load_weights(where: str) -> dict[str, np.ndarray]:
 
 def dataset_of(where: str) -> tuple[str, int | None, int | None]:
     """Name, crop and threshold of the data that saved weights were trained on."""
-    from sbp import checkpoint
+    from sbp.learn import checkpoint
 
     if where == PRETRAINED:
         return "mnist", None, None

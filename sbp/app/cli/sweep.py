@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sbp.cli.options import DATA_DIR_OPTION, PATH, POSITIVE, examples
+from sbp.app.cli.options import DATA_DIR_OPTION, PATH, POSITIVE, examples
 
 
 class Numbers(click.ParamType):
@@ -101,7 +101,7 @@ def sweep(
     Jobs run on the cores of this machine, or on a Dask cluster.  A lost worker or a killed sweep
     loses no finished job; the same command again does only what is missing.
     """
-    from sbp import sweeps
+    from sbp.reproduce import sweeps
 
     code = sweeps.main(
         dataset,

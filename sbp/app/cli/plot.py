@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sbp.cli.about import DEFAULT_SIZES, SIZES_SAID
-from sbp.cli.options import (
+from sbp.app.cli.about import DEFAULT_SIZES, SIZES_SAID
+from sbp.app.cli.options import (
     CIRCUIT_ENGINES,
     CIRCUITS,
     LAYER,
@@ -27,13 +27,13 @@ from sbp.cli.options import (
     options,
     unused,
 )
+from sbp.app.progress import announce_compilation
 from sbp.errors import FileError
-from sbp.progress import announce_compilation
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from sbp.data import Dataset
+    from sbp.learn.data import Dataset
     from sbp.plots import Picture
 
 
@@ -179,9 +179,9 @@ def raster(
     """Spikes of a sample through the phases of the circuit."""
     from sbp import plots, trace
     from sbp.engines import get
+    from sbp.learn.training import Interrupted, Settings, initial_weights, one_hot, train
     from sbp.program import lower
     from sbp.run import ALL_SPIKES
-    from sbp.training import Interrupted, Settings, initial_weights, one_hot, train
 
     if weights is not None:
         unused(dict.fromkeys(("hidden", "epochs", "seed"), "beside --weights"))
@@ -225,7 +225,7 @@ def raster(
 
 def _first_error(data: Dataset, weights: dict[str, np.ndarray], count: int) -> int:
     """The first test sample that makes d+ or d- fire; 0 if none does."""
-    from sbp.training import one_hot, outputs
+    from sbp.learn.training import one_hot, outputs
 
     spikes, sums = outputs(data.x_test, weights, "algebra", data.n_classes)
     target = one_hot(data.y_test, data.n_classes).astype(bool)
@@ -318,7 +318,7 @@ def curve(runs: tuple[str, ...], out: Path, title: str | None, dpi: int) -> None
     RUN is the folder of a training run, or a file that `sbp train --json` wrote.
     """
     from sbp import plots
-    from sbp.checkpoint import load_history
+    from sbp.learn.checkpoint import load_history
 
     for run in runs:
         if not Path(run).exists():

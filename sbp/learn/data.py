@@ -10,7 +10,7 @@ fashion-mnist   60,000 + 10,000              28 x 28 = 784             value >= 
 FILE.npz        the user's                   the user's                (already 0/1)
 =============== ============================ ========================= =====================
 
-Where the files of MNIST and Fashion-MNIST come from is told in `sbp.idx`: the root is the
+Where the files of MNIST and Fashion-MNIST come from is told in `sbp.learn.idx`: the root is the
 option, else the environment variable ``SBP_DATA``, else the user's cache; absent files are
 fetched, from the mirrors in ``SBP_MIRRORS`` if that is set.
 
@@ -40,7 +40,7 @@ import numpy as np
 
 from sbp.errors import DataError
 from sbp.files import read_npz
-from sbp.idx import IDX_FILES, SOURCES, data_root, find, is_named, read_files, unpacked
+from sbp.learn.idx import IDX_FILES, SOURCES, data_root, find, is_named, read_files, unpacked
 
 __all__ = ["ARRAYS", "NAMES", "Dataset", "available", "binarise", "data_root", "load"]
 

@@ -1,9 +1,9 @@
 """The data of the lab, the page of the book that runs the circuit in the browser.
 
-``python -m sbp.lab FILE.js`` writes one script that sets ``window.SBP_LAB``: the programs as the
-integers that every engine runs, the trained MNIST network, a random start for the small one, and
-scikit-learn's digits.  A script and not JSON, because a page opened from disk may load the one but
-not fetch the other.
+``python -m sbp.app.lab FILE.js`` writes one script that sets ``window.SBP_LAB``: the programs as
+the integers that every engine runs, the trained MNIST network, a random start for the small one,
+and scikit-learn's digits.  A script and not JSON, because a page opened from disk may load the one
+but not fetch the other.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from sbp import pretrained
 from sbp.circuits import inference_circuit, learning_circuit
-from sbp.data import load
 from sbp.errors import FileError, SbpError
 from sbp.files import write_atomic
+from sbp.learn import pretrained
+from sbp.learn.data import load
+from sbp.learn.training import Weights, initial_weights, sizes_of
 from sbp.program import Program, lower
 from sbp.spec import Circuit
-from sbp.training import Weights, initial_weights, sizes_of
 
 DIGITS_SIZES = (64, 100, 10)  #: the network that the reader trains from scratch
 SEED = 1  #: of its random start
@@ -118,14 +118,14 @@ def write(path: str | Path) -> Path:
 
 
 def main(arguments: list[str]) -> int:
-    """``python -m sbp.lab FILE.js``; returns the exit code."""
+    """``python -m sbp.app.lab FILE.js``; returns the exit code."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: python -m sbp.lab FILE.js", file=sys.stderr)
+        print("usage: python -m sbp.app.lab FILE.js", file=sys.stderr)
         return 2
     try:
         path = write(arguments[0])
     except SbpError as error:
-        print(f"sbp.lab: {error}", file=sys.stderr)
+        print(f"sbp.app.lab: {error}", file=sys.stderr)
         return 2
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
     return 0

@@ -19,13 +19,13 @@ from typing import NoReturn
 import click
 
 from sbp import __version__
-from sbp.cli.about import info, reproduce, summary
-from sbp.cli.exchange import export, import_
-from sbp.cli.options import examples
-from sbp.cli.plot import plot
-from sbp.cli.sweep import sweep
-from sbp.cli.traces import trace, verify
-from sbp.cli.train import evaluate, train
+from sbp.app.cli.about import info, reproduce, summary
+from sbp.app.cli.exchange import export, import_
+from sbp.app.cli.options import examples
+from sbp.app.cli.plot import plot
+from sbp.app.cli.sweep import sweep
+from sbp.app.cli.traces import trace, verify
+from sbp.app.cli.train import evaluate, train
 from sbp.errors import SbpError
 
 BAD_INPUT, BROKEN_PIPE = 2, 128 + signal.SIGPIPE

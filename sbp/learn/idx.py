@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from sbp.errors import DataError, FileError
-from sbp.fetch import fetch, fetch_with_torchvision, import_pooch
+from sbp.learn.fetch import fetch, fetch_with_torchvision, import_pooch
 
 #: The idx file each array is in; the same names for MNIST and Fashion-MNIST.
 IDX_FILES = {

@@ -17,10 +17,10 @@ from typing import Any
 
 from rich.table import Table
 
+from sbp.app.progress import output
 from sbp.errors import SpecError
-from sbp.progress import output
-from sbp.sweeps.cluster import run
-from sbp.sweeps.job import BEYOND, MODULES, Job, grid, run_job
+from sbp.reproduce.sweeps.cluster import run
+from sbp.reproduce.sweeps.job import BEYOND, MODULES, Job, grid, run_job
 
 __all__ = [
     "BEYOND", "MODULES", "Job", "grid", "main", "print_progress", "report", "run", "run_job",

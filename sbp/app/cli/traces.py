@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sbp.cli.options import (
+from sbp.app.cli.options import (
     CIRCUIT_ENGINES,
     CIRCUITS,
     LAYER,
@@ -25,12 +25,12 @@ from sbp.cli.options import (
     load_weights,
     unused,
 )
-from sbp.progress import announce_compilation
+from sbp.app.progress import announce_compilation
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from sbp.data import Dataset
+    from sbp.learn.data import Dataset
     from sbp.spec import Circuit
 
 
@@ -203,7 +203,7 @@ def trace(
     built = traces.build(circuit, sizes, ring)
     stimulus = {"input": inputs}
     if "target" in [source.name for source in built.sources]:
-        from sbp.training import one_hot
+        from sbp.learn.training import one_hot
 
         stimulus["target"] = one_hot(labels, data.n_classes)
     keep = "all" if states == "all" else [name for name in states.split(",") if name]
@@ -252,7 +252,7 @@ def _weights(
 ) -> dict[str, np.ndarray]:
     if circuit == "gating_chain":
         return {}
-    from sbp.training import initial_weights
+    from sbp.learn.training import initial_weights
 
     if circuit == "single_layer":
         return {"W": initial_weights((data.n_inputs, data.n_classes, 1), seed)["W1"]}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sbp.cli.options import (
+from sbp.app.cli.options import (
     ENGINES,
     JSON_OPTION,
     LAYER,
@@ -27,14 +27,14 @@ from sbp.cli.options import (
     load_dataset_for,
     load_weights,
 )
-from sbp.cli.output import MEANING, MEASURES, shown, table
+from sbp.app.cli.output import MEANING, MEASURES, shown, table
+from sbp.app.progress import EvaluationProgress, TrainingProgress, announce_compilation, span
 from sbp.errors import FileError
-from sbp.progress import EvaluationProgress, TrainingProgress, announce_compilation, span
 
 if TYPE_CHECKING:
-    from sbp.checkpoint import RunFolder
-    from sbp.data import Dataset
-    from sbp.training import Result
+    from sbp.learn.checkpoint import RunFolder
+    from sbp.learn.data import Dataset
+    from sbp.learn.training import Result
 
 
 @click.command(
@@ -119,8 +119,8 @@ def train(
         click.get_current_context().with_resource(folder.locked())
         folder.tidy()
 
-    from sbp.training import Interrupted, Settings
-    from sbp.training import train as run
+    from sbp.learn.training import Interrupted, Settings
+    from sbp.learn.training import train as run
 
     chosen = Settings(engine, hidden, epochs, seed, strict)
     data = load_dataset(dataset, data_dir, crop, threshold).take(samples, test_samples)
@@ -167,7 +167,7 @@ def _folder(out: Path | None, resume: bool, force: bool) -> RunFolder | None:
         return None
     if resume and force:
         raise click.UsageError("--resume goes on and --force starts afresh: choose one")
-    from sbp.checkpoint import RunFolder
+    from sbp.learn.checkpoint import RunFolder
 
     folder = RunFolder(out)
     folder.check()
@@ -189,7 +189,7 @@ def _write_json(path: Path | None, result: Result, data: Dataset) -> None:
     if path is None:
         return
     from sbp.files import write_json
-    from sbp.provenance import versions
+    from sbp.reproduce.provenance import versions
 
     facts: dict[str, Any] = {
         "epochs": result.epochs,
@@ -276,7 +276,7 @@ def evaluate(
         check_target(json_file)
     data = load_dataset_for(run, dataset, data_dir, crop, threshold).take(n_test=test_samples)
 
-    from sbp import training
+    from sbp.learn import training
 
     with announce_compilation():
         if engine in ("algebra", "compiled"):
@@ -288,7 +288,7 @@ def evaluate(
     sizes = training.sizes_of(weights)
     if json_file is not None:
         from sbp.files import arrays_digest, write_json
-        from sbp.provenance import versions
+        from sbp.reproduce.provenance import versions
 
         write_json(
             json_file,

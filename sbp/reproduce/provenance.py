@@ -23,10 +23,10 @@ PACKAGE = Path(sbp.__file__).resolve().parent
 VERSIONS = ("numpy", "numba", "scikit-learn")  #: distributions a number could depend on
 
 #: The modules whose statements decide what is computed, whatever the engine.  What `sbp.spec` and
-#: `sbp.data` decide is in the digest of the program and in the checksum of the data.
+#: `sbp.learn.data` decide is in the digest of the program and in the checksum of the data.
 COMPUTING = (
     "loihi.py", "circuits/gating.py", "circuits/backprop.py", "program.py", "run.py",
-    "algebra.py", "training.py",
+    "algebra.py", "learn/training.py",
 )  # fmt: skip
 #: ... and those of one engine.
 ENGINE = {

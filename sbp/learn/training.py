@@ -17,14 +17,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from sbp import algebra, engines
-from sbp.checkpoint import Checkpoint, RunFolder
 from sbp.circuits import inference_circuit, learning_circuit
 from sbp.circuits.gating import GATE, check_sizes
-from sbp.data import Dataset
 from sbp.errors import SpecError
 from sbp.files import arrays_digest
+from sbp.learn.checkpoint import Checkpoint, RunFolder
+from sbp.learn.data import Dataset
+from sbp.learn.parallel import in_threads
 from sbp.loihi import SCALE
-from sbp.parallel import in_threads
 from sbp.program import Program, lower
 from sbp.run import Counters, Record, Run
 

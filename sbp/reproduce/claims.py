@@ -365,8 +365,8 @@ CLAIMS = (
             Quantity("on-chip minus off-chip, spike", unit="points"),
         ),
         "The same binary 400-400-10 network trained with batches of 100 and float shadow weights "
-        "(sbp.baseline, 20 epochs), then rounded to the chip's even integers; last epoch against "
-        "last epoch, same seeds.",
+        "(sbp.reproduce.baseline, 20 epochs), then rounded to the chip's even integers; last epoch "
+        "against last epoch, same seeds.",
         "No figure for the off-chip training is known to us, so nothing is decided.",
         seeds=3,
         engine="algebra",
@@ -401,8 +401,8 @@ CLAIMS = (
             Quantity("energy-delay product in one core, modelled", unit="uJ s"),
         ),
         "Modelled, not measured: operations counted by the compiled engine in the last epoch, "
-        "times the cost of each published for Loihi (sbp.energy, which lists what that leaves "
-        "out).",
+        "times the cost of each published for Loihi (sbp.reproduce.energy, which lists what that "
+        "leaves out).",
         "A model of the cores' operations beside a measurement of the system: nothing is decided.",
         seeds=1,
         engine="compiled",
@@ -430,7 +430,7 @@ CLAIMS = (
         "beyond-the-paper",
         "How far the same chip-legal circuit gets with more hidden neurons, a wider crop and "
         "shifted training images.",
-        "This package (sbp.sweeps)",
+        "This package (sbp.reproduce.sweeps)",
         "ours",
         (
             Quantity("spike, best network", unit="%"),

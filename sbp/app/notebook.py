@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sbp import data
-from sbp.data import Dataset
+from sbp.learn import data
+from sbp.learn.data import Dataset
 from sbp.plots import Picture, alt_text
 
 CAPTION = "sbp-caption"  #: key of a caption output's metadata, by which the book finds it
@@ -73,14 +73,14 @@ class ProgressBar:
 
 
 class TrainingBar:
-    """A `ProgressBar` to hand to `sbp.training.train` as its `progress`."""
+    """A `ProgressBar` to hand to `sbp.learn.training.train` as its `progress`."""
 
     def __init__(self, epochs: int, what: str = "training") -> None:
         self.epochs, self.what = epochs, what
         self._bar: ProgressBar | None = None
 
     def __call__(self, epoch: int, done: int, n: int, history: list[dict[str, float]]) -> None:
-        """Draw the state of the training; see `sbp.training.train`."""
+        """Draw the state of the training; see `sbp.learn.training.train`."""
         if self._bar is None:
             self._bar = ProgressBar(self.epochs * n, self.what)
         note = f"epoch {epoch} of {self.epochs}"

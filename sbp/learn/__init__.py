@@ -1,0 +1,1 @@
+"""Data sets, training, checkpoints and the network that comes with the package."""
