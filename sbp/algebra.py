@@ -31,9 +31,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numba import njit
 
 from sbp.errors import SpecError
+from sbp.kernels import jit
 from sbp.loihi import WEIGHT_MAX, WEIGHT_MIN
 from sbp.program import check_spikes, check_weights
 
@@ -67,7 +67,7 @@ def unpack(rows: np.ndarray, n_post: int) -> np.ndarray:
     return np.ascontiguousarray(rows[:, :n_post].T.astype(np.int16) * 2)
 
 
-@njit(cache=True, inline="always")
+@jit(inline="always")
 def spiking(train, active):
     """Write the indices of the nonzero entries of `train` into `active`; return their number."""
     count = 0
@@ -77,7 +77,7 @@ def spiking(train, active):
     return count
 
 
-@njit(cache=True)
+@jit
 def sum_rows(rows, active, count, partial, total):
     """``total[j] = sum of rows[active[k], j] for k < count``; `partial` is int16 scratch."""
     n = total.shape[0]
@@ -110,7 +110,7 @@ def sum_rows(rows, active, count, partial, total):
         start = stop
 
 
-@njit(cache=True, inline="always")
+@jit(inline="always")
 def add_saturating(row, change):
     """``row += change``, saturating at the ends of int8: the chip's clip to -256 .. 254."""
     for j in range(row.shape[0]):
@@ -118,7 +118,7 @@ def add_saturating(row, change):
         row[j] = np.int8(min(max(changed, np.int16(HALF_MIN)), np.int16(HALF_MAX)))
 
 
-@njit(cache=True, nogil=True)
+@jit(nogil=True)
 def train_rows(rows1, rows2, inputs, targets, order):
     """Learn ``inputs[order[0]], inputs[order[1]], ...`` in place; return the exact answers."""
     n_in, wide_h = rows1.shape
@@ -163,7 +163,7 @@ def train_rows(rows1, rows2, inputs, targets, order):
     return exact
 
 
-@njit(cache=True, nogil=True)
+@jit(nogil=True)
 def forward_rows(rows1, rows2, inputs, out_spikes, out_sums):
     """Outputs of every input row: spikes (n, n_o) uint8 and half sums a2 / 2 (n, n_o) int32."""
     n_in, wide_h = rows1.shape

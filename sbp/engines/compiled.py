@@ -16,10 +16,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from sbp.algebra import add_saturating, pack, padded, spiking, sum_rows, unpack
 from sbp.errors import ChipError
+from sbp.kernels import jit
 from sbp.loihi import DECAY_UNIT, REGISTER_BITS, REGISTER_MAX, REGISTER_MIN, WEIGHT_MIN
 from sbp.program import ALL_TO_ALL, NO_MATRIX, ONE_TO_ONE, Program, State
 from sbp.run import NOTHING, Counters, Record, Run, strict_error, warn_once
@@ -90,7 +90,7 @@ class Tape(NamedTuple):
     v: np.ndarray  # (rows, width) int32
 
 
-@njit(cache=True, inline="always")
+@jit(inline="always")
 def _decay(value, rate):
     kept = (abs(value) * (DECAY_UNIT - rate)) >> 12
     return kept if value >= 0 else -kept
@@ -100,7 +100,7 @@ def _decay(value, rate):
 # reference to each of them, which would cost more than the work.
 
 
-@njit(cache=True)
+@jit
 def _fits(pending, bias):
     """Whether no addition of a memoryless neuron can leave the 24-bit register."""
     low, high = np.int32(0), np.int32(0)
@@ -109,7 +109,7 @@ def _fits(pending, bias):
     return min(low, low + bias) >= REGISTER_MIN and max(high, high + bias) <= REGISTER_MAX
 
 
-@njit(cache=True)
+@jit
 def _update_memoryless(pending, u, v, dead, train, pop, gap):
     """Rules 1-3 where nothing of u and v is carried over and nothing wraps.
 
@@ -132,7 +132,7 @@ def _update_memoryless(pending, u, v, dead, train, pop, gap):
     return spikes
 
 
-@njit(cache=True)
+@jit
 def _update(pending, u, v, dead, train, pop, gap):
     """Rules 1-3 for any neuron; returns register wraps, and whether anything changed."""
     bias, threshold, refractory, du, dv = pop[2], pop[3], pop[4], pop[5], pop[6]
@@ -160,7 +160,7 @@ def _update(pending, u, v, dead, train, pop, gap):
     return wraps, changed
 
 
-@njit(cache=True)
+@jit
 def _clear(pending, some):
     """Empty a population's row of the delay line; returns the neurons marked in `some`."""
     arrived = 0
@@ -173,7 +173,7 @@ def _clear(pending, some):
     return arrived
 
 
-@njit(cache=True)
+@jit
 def _send_one_to_one(pending, some, train, active, count, add):
     """Rule 4: neuron i sends to neuron i."""
     if DENSE * count > train.shape[0]:  # walking the whole train is a vector loop
@@ -187,14 +187,14 @@ def _send_one_to_one(pending, some, train, active, count, add):
             some[active[k]] = 1
 
 
-@njit(cache=True)
+@jit
 def _send_to_all(pending, add):
     """Rule 4: every spike sends the same weight to every neuron; `add` counts them all."""
     for i in range(pending.shape[0]):
         pending[i] += add
 
 
-@njit(cache=True)
+@jit
 def _send_rows(pending, rows, active, count, partial, total, add):
     """Rule 4: a matrix; `add` is what half a weight unit adds."""
     sum_rows(rows, active, count, partial, total)
@@ -202,13 +202,13 @@ def _send_rows(pending, rows, active, count, partial, total, add):
         pending[i] += total[i] * add
 
 
-@njit(cache=True)
+@jit
 def _rows(halves, begin, n_pre, wide):
     """A matrix out of all of them: shape (n_pre, wide), wide = padded(n_post)."""
     return halves[begin : begin + n_pre * wide].reshape(n_pre, wide)
 
 
-@njit(cache=True)
+@jit
 def _learn(rows, active, count, train, change, half_dw):
     """Rule 5 for one plastic projection whose source and target both spiked."""
     change[:] = 0
@@ -218,7 +218,7 @@ def _learn(rows, active, count, train, change, half_dw):
         add_saturating(rows[active[k]], change)
 
 
-@njit(cache=True, nogil=True)
+@jit(nogil=True)
 def run_steps(code, memory, tally, tape, stimulus, reward, by_step, dw, first, steps, strict):
     """Execute `steps` steps from step `first`; returns OK, WRAPPED or STRAY.
 

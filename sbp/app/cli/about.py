@@ -60,7 +60,8 @@ def summary(circuit: str, sizes: tuple[int, ...] | None, ring: int | None) -> No
 @DATA_DIR_OPTION
 def info(data_dir: Path | None) -> None:
     """Show versions, engines, data sets and where things are."""
-    from sbp import algebra, engines
+    from sbp import engines
+    from sbp.kernels import cache_status
     from sbp.learn import data, pretrained
     from sbp.reproduce.provenance import versions
 
@@ -68,8 +69,6 @@ def info(data_dir: Path | None) -> None:
     measured = network["measured"]
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count()
-    kernel = algebra.train_rows
-    cache = kernel.stats.cache_path if hasattr(kernel, "stats") else "off (NUMBA_DISABLE_JIT)"
     sections: dict[str, dict[str, str]] = {
         "versions": versions(),
         "engines": {
@@ -85,7 +84,7 @@ def info(data_dir: Path | None) -> None:
         },
         "machine": {
             "cores": str(cores),
-            "kernel cache": str(cache),
+            "kernel cache": cache_status(),
         },
     }
     width = max(len(name) for lines in sections.values() for name in lines)
