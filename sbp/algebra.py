@@ -35,7 +35,8 @@ import numpy as np
 from sbp.errors import SpecError
 from sbp.kernels import jit
 from sbp.loihi import WEIGHT_MAX, WEIGHT_MIN
-from sbp.program import check_spikes, check_weights
+from sbp.program import check_spikes
+from sbp.weights import check_weights
 
 NAME = "algebra"
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from sbp import loihi
 from sbp.errors import SpecError
-from sbp.spec import Circuit, MatrixWeight, Projection
+from sbp.spec import Circuit, MatrixWeight, Projection, is_whole
+from sbp.weights import Weights, check_weights
 
 NO_MATRIX = -1  #: a projection whose synapses share one fixed weight
 ONE_TO_ONE, ALL_TO_ALL = 0, 1
@@ -190,7 +191,8 @@ class Program:
         SpecError
             For a missing or unknown name, or a matrix `check_weights` refuses.
         """
-        matrices = self._checked(weights or {})
+        checked = Weights.fitting(weights or {}, self.parameters, f"{self.name} circuit")
+        matrices = tuple(checked.values())
         state = State(
             step=0,
             weights={p.name: initial_copy(p, matrices[p.matrix])
@@ -217,23 +219,7 @@ class Program:
         state.pending[projection.delay, target] += sums << projection.shift
         state.arriving[projection.delay, target] = True
 
-    def _checked(self, weights: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        known = [name for name, _, _ in self.parameters]
-        for name in weights:
-            if name not in known:
-                raise SpecError(
-                    f"{self.name} circuit: no weights are called {name!r}",
-                    allowed=", ".join(known) or "none",
-                )
-        for name in known:
-            if name not in weights:
-                raise SpecError(f"{self.name} circuit: the weights {name} are missing")
-        return [
-            check_weights(name, weights[name], (n_post, n_pre))
-            for name, n_post, n_pre in self.parameters
-        ]
-
-    def weights(self, state: State) -> dict[str, np.ndarray]:
+    def weights(self, state: State) -> Weights:
         """Each parameter as its first copy in `state` implies it: int16, (n_post, n_pre).
 
         A copy of the parameter itself goes before one of its transpose, and that before one of
@@ -248,7 +234,7 @@ class Program:
                 matrix = matrix.T if projection.transpose else matrix
                 matrix = -matrix if projection.negate else matrix
                 found[name] = np.array(loihi.clip_weight(matrix), np.int16, order="C")
-        return {name: found[name] for name, _, _ in self.parameters if name in found}
+        return Weights({name: found[name] for name, _, _ in self.parameters if name in found})
 
     def state_from(self, arrays: Mapping[str, np.ndarray]) -> State:
         """Read back `State.arrays`; SpecError where a name or shape does not fit this program."""
@@ -290,7 +276,7 @@ class Program:
     ) -> int:
         """Steps from `first` to the end of the last sample of `stimulus`; or `steps`, checked."""
         if steps is not None:
-            if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
+            if not is_whole(steps) or steps < 0:
                 raise SpecError(f"steps is {steps!r}", allowed="a whole number, 0 or more")
             return int(steps)
         samples = len(next(iter(stimulus.values()))) if stimulus else 0
@@ -345,27 +331,6 @@ def check_spikes(what: str, given: np.ndarray, size: int) -> np.ndarray:
     if not binary:
         raise SpecError(f"{what} holds values other than 0 and 1")
     return np.ascontiguousarray(array, np.uint8)
-
-
-def check_weights(name: str, matrix: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return `matrix` as int16 if a chip could hold it, else raise SpecError with the limits."""
-    matrix = np.asarray(matrix)
-    if matrix.shape != tuple(shape):
-        raise SpecError(
-            f"weights {name} have shape {matrix.shape}",
-            allowed=f"(n_post, n_pre) = {tuple(map(int, shape))}",
-        )
-    limits = f"even integers from {loihi.WEIGHT_MIN} to {loihi.WEIGHT_MAX}"
-    if not np.issubdtype(matrix.dtype, np.integer):
-        raise SpecError(f"weights {name} are of type {matrix.dtype}", allowed=limits)
-    wrong = (matrix < loihi.WEIGHT_MIN) | (matrix > loihi.WEIGHT_MAX) | (matrix % 2 != 0)
-    if wrong.any():
-        post, pre = map(int, np.argwhere(wrong)[0])
-        raise SpecError(
-            f"weights {name}[{post}, {pre}] is {matrix[post, pre]} ({int(wrong.sum())} such)",
-            allowed=limits,
-        )
-    return matrix.astype(np.int16)
 
 
 def initial_copy(projection: ProjectionCode, parameter: np.ndarray) -> np.ndarray:

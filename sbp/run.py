@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from sbp.errors import ChipError, SpecError
 from sbp.program import NO_MATRIX, Program, State
+from sbp.weights import Weights
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ class Run:
     engine: str = field(default="reference", compare=False)
 
     @property
-    def weights(self) -> dict[str, np.ndarray]:
+    def weights(self) -> Weights:
         """Each parameter as its first copy holds it: int16, (n_post, n_pre)."""
         return self.program.weights(self.state)
 
@@ -325,7 +326,10 @@ def first_difference(
 
 
 def first_weight_difference(
-    expected: dict[str, np.ndarray], found: dict[str, np.ndarray], steps: int, period: int
+    expected: Mapping[str, np.ndarray],
+    found: Mapping[str, np.ndarray],
+    steps: int,
+    period: int,
 ) -> Difference | None:
     """Compare weight matrices after `steps` steps; None if they are equal."""
     first: tuple[str, tuple[int, ...]] | None = None

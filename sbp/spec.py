@@ -10,20 +10,83 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeGuard
+
+import numpy as np
 
 from sbp import loihi
 from sbp.errors import SpecError
 
 Connect = Literal["one-to-one", "all-to-all"]
 
+MAX_SIZE = 1 << 16  #: neurons of the widest layer
 
-def _check_int(owner: str, name: str, value: object, low: int, high: int) -> None:
-    # bool is an int in Python, and True as a size is always a slip.
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether `value` is a whole number: Python's or NumPy's integers.
+
+    bool is an int in Python, but True as a size is always a slip.
+    """
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def whole(owner: str, name: str, value: object, low: int, high: int) -> int:
+    """Return `value` as a plain int if it is whole and in low .. high, or raise SpecError."""
+    if is_whole(value) and low <= value <= high:
+        return int(value)
+    raise SpecError(f"{owner}: {name} is {value!r}", allowed=f"a whole number from {low} to {high}")
+
+
+def check_sizes(
+    sizes: Iterable[int], layers: tuple[int, int | None], what: str, why: str | None = None
+) -> tuple[int, ...]:
+    """Return layer `sizes` as a tuple of positive ints, or raise SpecError.
+
+    Parameters
+    ----------
+    sizes : iterable of int
+        1 .. 65536 each.
+    layers : (int, int or None)
+        How many there may be, at least and at most.
+    what : str
+        Whose sizes they are, for the message.
+    why : str, optional
+        Why not more.
+    """
+    least, most = layers
+    try:
+        given = tuple(sizes)
+    except TypeError:
         raise SpecError(
-            f"{owner}: {name} is {value!r}", allowed=f"a whole number from {low} to {high}"
+            f"{what}: layer sizes {sizes!r}", allowed="a sequence, for example 400, 400, 10"
+        ) from None
+    if len(given) < least or (most is not None and len(given) > most):
+        allowed = f"exactly {least}" if least == most else f"{least} or more"
+        allowed = allowed if most in (None, least) else f"{least} to {most}"
+        shown = "-".join(map(str, given)) or "none"
+        raise SpecError(
+            f"{what}: {len(given)} layer sizes, {shown}",
+            allowed=allowed,
+            do=why if len(given) > least else None,
         )
+    for size in given:
+        if not is_whole(size) or not 1 <= size <= MAX_SIZE:
+            allowed = f"whole numbers from 1 to {MAX_SIZE}"
+            raise SpecError(f"{what}: layer size {size!r}", allowed=allowed)
+    return tuple(map(int, given))
+
+
+def _set(part: object, name: str, value: object) -> None:
+    """Put a checked value in place of the given one; for `__post_init__` of frozen parts."""
+    object.__setattr__(part, name, value)
+
+
+def _check_name(what: str, name: object) -> None:
+    """Refuse names that a projection's name, "source->target#2", could not be read back from."""
+    if not isinstance(name, str) or not name or any(c.isspace() or c == "#" for c in name):
+        raise SpecError(f"{what}: the name is {name!r}", allowed="a text without spaces and '#'")
+    if "->" in name:
+        raise SpecError(f"{what}: the name is {name!r}", allowed="a text without '->'")
 
 
 @dataclass(frozen=True)
@@ -54,22 +117,19 @@ class Neuron:
     dv: int = loihi.DECAY_UNIT
 
     def __post_init__(self) -> None:
-        _check_int("neuron", "bias", self.bias, -(4096 << 7), 4095 << 7)
+        for field_name, name, low, high in (
+            ("bias", "bias", -(4096 << 7), 4095 << 7),
+            ("threshold", "threshold", 0, loihi.THRESHOLD_MAX),
+            ("refractory", "refractory delay", loihi.REFRACTORY_MIN, loihi.REFRACTORY_MAX),
+            ("du", "current decay du", 0, loihi.DECAY_UNIT),
+            ("dv", "voltage decay dv", 0, loihi.DECAY_UNIT),
+        ):
+            _set(self, field_name, whole("neuron", name, getattr(self, field_name), low, high))
         if loihi.bias_mantissa_exponent(self.bias) is None:
             raise SpecError(
                 f"neuron: bias is {self.bias}",
                 allowed="a 13-bit mantissa (-4096 .. 4095) times 2**0 .. 2**7",
             )
-        _check_int("neuron", "threshold", self.threshold, 0, loihi.THRESHOLD_MAX)
-        _check_int(
-            "neuron",
-            "refractory delay",
-            self.refractory,
-            loihi.REFRACTORY_MIN,
-            loihi.REFRACTORY_MAX,
-        )
-        _check_int("neuron", "current decay du", self.du, 0, loihi.DECAY_UNIT)
-        _check_int("neuron", "voltage decay dv", self.dv, 0, loihi.DECAY_UNIT)
 
     @property
     def memoryless(self) -> bool:
@@ -86,7 +146,8 @@ class Population:
     neuron: Neuron
 
     def __post_init__(self) -> None:
-        _check_int(f"population {self.name!r}", "size", self.size, 1, 1 << 20)
+        _check_name("population", self.name)
+        _set(self, "size", whole(f"population {self.name!r}", "size", self.size, 1, 1 << 20))
 
 
 @dataclass(frozen=True)
@@ -108,7 +169,11 @@ class Source:
     phase: int | None
 
     def __post_init__(self) -> None:
-        _check_int(f"source {self.name!r}", "size", self.size, 1, 1 << 20)
+        _check_name("source", self.name)
+        owner = f"source {self.name!r}"
+        _set(self, "size", whole(owner, "size", self.size, 1, 1 << 20))
+        if self.phase is not None:
+            _set(self, "phase", whole(owner, "phase", self.phase, 0, 1 << 20))
 
 
 @dataclass(frozen=True)
@@ -122,6 +187,12 @@ class Parameter:
     name: str
     n_post: int
     n_pre: int
+
+    def __post_init__(self) -> None:
+        _check_name("parameter", self.name)
+        for name in ("n_post", "n_pre"):
+            value = whole(f"parameter {self.name!r}", name, getattr(self, name), 1, 1 << 20)
+            _set(self, name, value)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -152,13 +223,9 @@ class MatrixWeight:
     plastic: bool = True
 
     def __post_init__(self) -> None:
-        _check_int(
-            f"weights {self.parameter!r}",
-            "exponent",
-            self.exponent,
-            loihi.EXPONENT_MIN,
-            loihi.EXPONENT_MAX,
-        )
+        low, high = loihi.EXPONENT_MIN, loihi.EXPONENT_MAX
+        owner = f"weights {self.parameter!r}"
+        _set(self, "exponent", whole(owner, "exponent", self.exponent, low, high))
 
 
 @dataclass(frozen=True)
@@ -190,14 +257,14 @@ class Projection:
 
     def __post_init__(self) -> None:
         label = f"projection {self.source} -> {self.target}"
-        _check_int(label, "delay", self.delay, 0, loihi.DELAY_MAX)
+        _set(self, "delay", whole(label, "delay", self.delay, 0, loihi.DELAY_MAX))
         if self.connect not in ("one-to-one", "all-to-all"):
             raise SpecError(
                 f"{label}: connect is {self.connect!r}", allowed="'one-to-one' or 'all-to-all'"
             )
         if isinstance(self.weight, MatrixWeight):
             return
-        _check_int(label, "weight", self.weight, -256 << 7, 255 << 7)
+        _set(self, "weight", whole(label, "weight", self.weight, -256 << 7, 255 << 7))
         if loihi.mantissa_exponent(self.weight) is None:
             raise SpecError(
                 f"{label}: weight is {self.weight}",
@@ -217,8 +284,9 @@ class LearningRule:
     without: int = -2
 
     def __post_init__(self) -> None:
-        for name, value in (("with_reward", self.with_reward), ("without", self.without)):
-            _check_int("learning rule", name, value, -254, 254)
+        for name in ("with_reward", "without"):
+            value = whole("learning rule", name, getattr(self, name), -254, 254)
+            _set(self, name, value)
             if value % loihi.WEIGHT_STEP:
                 raise SpecError(f"learning rule: {name} is {value}", allowed="even numbers")
 
@@ -277,9 +345,10 @@ class Circuit:
             for name, count in Counter(names).items():
                 if count > 1:
                     raise SpecError(f"circuit {self.name!r}: the name {name!r} is used twice")
+        _set(self, "sizes", check_sizes(self.sizes, (1, None), f"circuit {self.name!r}"))
         for source in self.sources:
             if source.phase is not None:
-                _check_int(f"source {source.name!r}", "phase", source.phase, 0, self.period - 1)
+                whole(f"source {source.name!r}", "phase", source.phase, 0, self.period - 1)
         for projection in self.projections:
             self._check_projection(projection)
         for phase in self.phases:

@@ -42,15 +42,13 @@ from typing import Any, NoReturn
 import numpy as np
 
 from sbp import engines
-from sbp.circuits import gating_chain, inference_circuit, learning_circuit, single_layer_circuit
-from sbp.errors import FileError, SbpError, SpecError
+from sbp.circuits.registry import build, families
+from sbp.errors import FileError, SbpError
 from sbp.files import read_npz, write_atomic, write_npz
 from sbp.loihi import clip_weight
 from sbp.program import Program, lower
 from sbp.run import Difference, Record, first_difference, first_weight_difference
 from sbp.spec import Circuit
-
-CIRCUITS = ("learning", "inference", "single_layer", "gating_chain")
 
 Arrays = dict[str, np.ndarray]
 
@@ -76,8 +74,8 @@ class Trace:
 
     circuit: Circuit
     stimulus: Arrays
-    initial: Arrays
-    final: Arrays
+    initial: Mapping[str, np.ndarray]
+    final: Mapping[str, np.ndarray]
     spikes: Arrays
     u: Arrays = field(default_factory=dict)
     v: Arrays = field(default_factory=dict)
@@ -112,48 +110,6 @@ class RegisterDifference(Difference):
         )
 
 
-def build(name: str, sizes: Iterable[int], period: int | None = None) -> Circuit:
-    """The circuit called `name`.
-
-    Parameters
-    ----------
-    name : str
-        One of `CIRCUITS`.
-    sizes : sequence of int
-        Layer sizes: n_in, n_h, n_o; n_in, n_o for the single layer; the equal sizes of input
-        and stages for a gating chain.
-    period : int, optional
-        Length of a gating chain's ring; the other circuits have their own.
-
-    Raises
-    ------
-    SpecError
-        For an unknown name, sizes that do not fit, or a ring of another length.
-    """
-    sizes = tuple(sizes)
-    if name == "gating_chain":
-        if len(set(sizes)) != 1 or len(sizes) < 2:
-            raise SpecError(
-                f"gating chain: sizes {'-'.join(map(str, sizes))}",
-                allowed="one size for the input and every stage, for example 20-20-20",
-            )
-        return gating_chain(sizes[0], len(sizes) - 1, period)
-    builders = {
-        "learning": learning_circuit,
-        "inference": inference_circuit,
-        "single_layer": single_layer_circuit,
-    }
-    if name not in builders:
-        raise SpecError(f"no circuit is called {name!r}", allowed=", ".join(CIRCUITS))
-    circuit = builders[name](sizes)
-    if period not in (None, circuit.period):
-        raise SpecError(
-            f"{name} circuit: a ring of {period} gates",
-            allowed=f"its own {circuit.period}; only a gating chain's ring can be chosen",
-        )
-    return circuit
-
-
 def record(
     circuit: Circuit,
     stimulus: Mapping[str, np.ndarray],
@@ -169,7 +125,7 @@ def record(
     Parameters
     ----------
     circuit : Circuit
-        Any circuit; `verify` needs to be given one that is not in `CIRCUITS`.
+        Any circuit; `verify` needs to be given one that `sbp.circuits.registry` does not know.
     stimulus : mapping of str to ndarray, shape (n_samples, size)
     weights : mapping of str to ndarray, shape (n_post, n_pre)
     engine : str
@@ -239,7 +195,7 @@ def read(path: str | Path, circuit: Circuit | None = None) -> Trace:
     ----------
     path : path
     circuit : Circuit, optional
-        For a trace of a circuit that is not in `CIRCUITS`.
+        For a trace of a circuit that `sbp.circuits.registry` does not know.
 
     Raises
     ------
@@ -431,8 +387,8 @@ class _Entries:
 
     def circuit(self) -> Circuit:
         name = self.text("circuit", "learning")
-        if name not in CIRCUITS:
-            self.fail(f"circuit is {name!r}, allowed: {', '.join(CIRCUITS)}")
+        if name not in families():
+            self.fail(f"circuit is {name!r}, allowed: {', '.join(families())}")
         if "sizes" in self._arrays:
             sizes = self.integers("sizes", (None,)).tolist()
         elif name in ("learning", "inference"):
@@ -442,6 +398,6 @@ class _Entries:
             self.fail("the entry sizes is missing")
         period = int(self.integers("period", ())) if "period" in self._arrays else None
         try:
-            return build(name, sizes, period)
+            return build(name, sizes, ring=period)
         except SbpError as error:
             self.fail(str(error))

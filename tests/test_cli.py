@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from conftest import ENVIRONMENT, wait_for
 
-from sbp import engines, trace
+from sbp import engines
 from sbp.app.cli import cli, main, options
+from sbp.circuits import registry
 from sbp.errors import SpecError
 from sbp.files import arrays_digest
 from sbp.learn import data, pretrained, training
@@ -117,7 +118,7 @@ def test_training_leaves_out_what_lava_cannot_stand():
 def test_names_written_out_for_speed_are_those_of_the_modules():
     assert sorted(options.ENGINES) == sorted(training.ENGINES)
     assert options.CIRCUIT_ENGINES == engines.NAMES
-    assert options.CIRCUITS == trace.CIRCUITS
+    assert registry.families() == options.CIRCUITS
     assert options.PRETRAINED == pretrained.NAME
 
 

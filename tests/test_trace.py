@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 
 from sbp import engines, trace
-from sbp.circuits import learning_circuit
+from sbp.circuits import learning_circuit, registry
 from sbp.errors import FileError, SpecError
 from sbp.program import lower
 from sbp.run import copies_parted
@@ -54,7 +54,7 @@ def test_own_traces(path, engine):
 
 def test_own_traces_cover_every_circuit_and_parted_copies():
     read = {path.stem: trace.read(path) for path in OWN}
-    assert {t.circuit.name for t in read.values()} == set(trace.CIRCUITS)
+    assert {t.circuit.name for t in read.values()} == set(registry.families())
     assert all(t.digest == lower(t.circuit).digest for t in read.values())
     trained = read["trained_64_6_10"]
     program = lower(trained.circuit)
@@ -93,7 +93,7 @@ def test_a_file_holds_all_of_it(tmp_path):
 def test_a_target_that_is_not_one_hot_is_kept(tmp_path):
     stimulus = {"input": np.ones((2, 6), int), "target": [[1, 1, 0], [0, 0, 0]]}
     weights = {"W": np.zeros((3, 6), int)}
-    made = trace.record(trace.build("single_layer", (6, 3)), stimulus, weights)
+    made = trace.record(registry.build("single_layer", (6, 3)), stimulus, weights)
     read = trace.read(trace.write(made, tmp_path / "t.npz"))
     np.testing.assert_array_equal(read.stimulus["target"], stimulus["target"])
     assert trace.verify(read) is None
@@ -285,7 +285,7 @@ def test_weights_the_chip_cannot_hold_are_named(tmp_path):
 
 def test_commands(sbp, tmp_path):
     """`sbp trace` and `sbp verify` for every circuit, on both engines."""
-    for number, name in enumerate(trace.CIRCUITS):
+    for number, name in enumerate(registry.families()):
         path = tmp_path / f"{name}.npz"
         options = ("--hidden", 5, "--engine", ENGINES[number % 2], "--csv", tmp_path / "t.csv")
         code, out, err = sbp("trace", path, "--circuit", name, "--samples", "20:24", *options)

@@ -31,8 +31,8 @@ import numpy as np
 from sbp import __version__
 from sbp.errors import FileError, MissingDependency, SpecError
 from sbp.files import arrays_digest, write_atomic, write_npz
-from sbp.loihi import WEIGHT_MAX, WEIGHT_MIN, WEIGHT_STEP
-from sbp.program import check_weights
+from sbp.loihi import WEIGHT_MAX, WEIGHT_MIN
+from sbp.weights import check_weights, nearest
 
 FORMATS = ("nir", "npz", "csv")
 
@@ -232,7 +232,7 @@ def quantise(matrix: np.ndarray, threshold: np.ndarray) -> tuple[np.ndarray, Los
         raise SpecError(
             f"the threshold {threshold.min():g} cannot be scaled to {THRESHOLD:g}: too small"
         )
-    rounded = WEIGHT_STEP * np.rint(wanted / WEIGHT_STEP)
+    rounded = nearest(wanted)
     clipped = np.clip(rounded, WEIGHT_MIN, WEIGHT_MAX)
     error = np.abs(clipped - wanted)
     saturated = clipped != rounded

@@ -14,10 +14,18 @@ from sbp.circuits.gating import (
     RELAY,
     RELAY_NO_REFRACTORY,
     Wiring,
-    check_sizes,
     ring_phases,
 )
-from sbp.spec import Circuit, LearningRule, MatrixWeight, Parameter, Phase, Population, Source
+from sbp.spec import (
+    Circuit,
+    LearningRule,
+    MatrixWeight,
+    Parameter,
+    Phase,
+    Population,
+    Source,
+    check_sizes,
+)
 
 RING_LENGTH = 12
 
@@ -96,7 +104,9 @@ def learning_circuit(sizes: Iterable[int] = (400, 400, 10)) -> Circuit:
     SpecError
         Unless there are exactly three positive sizes.
     """
-    n_in, n_h, n_o = sizes = check_sizes(sizes, 3, "learning circuit (n_in, n_h, n_o)")
+    n_in, n_h, n_o = sizes = check_sizes(
+        sizes, (3, 3), "learning circuit (n_in, n_h, n_o)", "the deep circuit takes 2 to 13 sizes"
+    )
     wiring = Wiring()
     connect = wiring.connect
 
@@ -198,7 +208,7 @@ def inference_circuit(sizes: Iterable[int] = (400, 400, 10)) -> Circuit:
     SpecError
         Unless there are exactly three positive sizes.
     """
-    n_in, n_h, n_o = sizes = check_sizes(sizes, 3, "inference circuit (n_in, n_h, n_o)")
+    n_in, n_h, n_o = sizes = check_sizes(sizes, (3, 3), "inference circuit (n_in, n_h, n_o)")
     wiring = Wiring()
     wiring.connect("input", "x", "copy")
     wiring.plastic("x", "h", MatrixWeight("W1", plastic=False))

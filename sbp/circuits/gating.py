@@ -9,10 +9,7 @@ All weights are in weight units: threshold 1024, a relay's bias -8192.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from sbp.errors import SpecError
 from sbp.loihi import SCALE
@@ -25,6 +22,8 @@ from sbp.spec import (
     Population,
     Projection,
     Source,
+    check_sizes,
+    is_whole,
 )
 
 BIAS = -8192  #: holds an ungated relay far below threshold
@@ -112,21 +111,6 @@ def ring_phases(
     return tuple(phases)
 
 
-def check_sizes(sizes: Iterable[int], count: int, what: str) -> tuple[int, ...]:
-    """Return `sizes` as a tuple of `count` positive integers, or raise SpecError."""
-    sizes = tuple(int(size) if isinstance(size, np.integer) else size for size in sizes)
-    if len(sizes) != count:
-        raise SpecError(
-            f"{what}: {len(sizes)} layer sizes {sizes}",
-            allowed=f"exactly {count}",
-            do="deeper networks are not supported yet" if len(sizes) > count else None,
-        )
-    for size in sizes:
-        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= 1 << 16:
-            raise SpecError(f"{what}: layer size {size!r}", allowed="whole numbers from 1 to 65536")
-    return sizes
-
-
 def gating_chain(size: int, stages: int, ring: int | None = None) -> Circuit:
     """A pattern handed from stage to stage, one step each, by a ring of gates.
 
@@ -146,13 +130,14 @@ def gating_chain(size: int, stages: int, ring: int | None = None) -> Circuit:
     Gate g(k mod ring) opens stage k.  Two gates is the least: a relay has one dead step after a
     spike, so it can relay in every second step at most.
     """
-    (size, stages) = check_sizes((size, stages), 2, "gating chain (size, stages)")
+    (size, stages) = check_sizes((size, stages), (2, 2), "gating chain (size, stages)")
     ring = stages + 1 if ring is None else ring
-    if isinstance(ring, bool) or not isinstance(ring, int) or not 2 <= ring <= 1 << 12:
+    if not is_whole(ring) or not 2 <= ring <= 1 << 12:
         raise SpecError(
             f"gating chain: ring is {ring!r}",
             allowed="2 to 4096 gates (a relay is dead for one step after a spike)",
         )
+    ring = int(ring)
     wiring = Wiring()
     wiring.connect("input", "s1", "copy")
     for k in range(1, stages):

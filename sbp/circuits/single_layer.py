@@ -24,8 +24,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sbp.circuits.gating import KICK, RELAY, Wiring, check_sizes, ring_phases
-from sbp.spec import Circuit, LearningRule, MatrixWeight, Parameter, Phase, Population, Source
+from sbp.circuits.gating import KICK, RELAY, Wiring, ring_phases
+from sbp.spec import (
+    Circuit,
+    LearningRule,
+    MatrixWeight,
+    Parameter,
+    Phase,
+    Population,
+    Source,
+    check_sizes,
+)
 
 RING_LENGTH = 7
 
@@ -53,7 +62,7 @@ def single_layer_circuit(sizes: Iterable[int] = (400, 10)) -> Circuit:
     SpecError
         Unless there are exactly two positive sizes.
     """
-    n_in, n_o = sizes = check_sizes(sizes, 2, "single-layer circuit (n_in, n_o)")
+    n_in, n_o = sizes = check_sizes(sizes, (2, 2), "single-layer circuit (n_in, n_o)")
     wiring = Wiring()
     connect = wiring.connect
     outputs = "o o< o>"

@@ -17,7 +17,7 @@ import numpy as np
 
 from sbp.errors import FileError
 from sbp.files import arrays_digest, check_writable, read_json, read_npz, write_json, write_npz
-from sbp.program import check_weights
+from sbp.weights import check_weights
 
 try:
     import fcntl

@@ -18,7 +18,7 @@ import numpy as np
 
 from sbp import algebra, engines
 from sbp.circuits import inference_circuit, learning_circuit
-from sbp.circuits.gating import GATE, check_sizes
+from sbp.circuits.gating import GATE
 from sbp.errors import SpecError
 from sbp.files import arrays_digest
 from sbp.learn.checkpoint import Checkpoint, RunFolder
@@ -27,6 +27,8 @@ from sbp.learn.parallel import in_threads
 from sbp.loihi import SCALE
 from sbp.program import Program, lower
 from sbp.run import Counters, Record, Run
+from sbp.spec import check_sizes
+from sbp.weights import Weights as _Weights
 
 ENGINES = ("algebra", *engines.NAMES)
 
@@ -35,7 +37,7 @@ ENGINES = ("algebra", *engines.NAMES)
 CHUNK = {"algebra": 4000, "compiled": 1000, "reference": 10, "lava network": 10, "lava fused": 200}
 CHECKPOINT_EVERY = 60.0  #: seconds between checkpoints inside an epoch
 
-Weights = dict[str, np.ndarray]
+Weights = Mapping[str, np.ndarray]
 
 
 def _check_engine(name: str) -> None:
@@ -164,24 +166,8 @@ def one_hot(labels: np.ndarray, n: int) -> np.ndarray:
 
 
 def initial_weights(sizes: tuple[int, int, int], seed: int) -> Weights:
-    """The paper's random start.
-
-    normal(0, 1) * sqrt(2 / (n_pre + n_post)) * 1024, clipped to +-240, rounded toward zero to
-    even integers; int16, shapes (n_h, n_in) and (n_o, n_h).
-
-    Raises
-    ------
-    SpecError
-        For sizes outside 1 .. 65536.
-    """
-    check_sizes(sizes, 3, "network")
-    rng = np.random.default_rng([seed, 0])
-    weights = {}
-    for name, n_pre, n_post in (("W1", sizes[0], sizes[1]), ("W2", sizes[1], sizes[2])):
-        scale = np.sqrt(2 / (n_pre + n_post)) * 1024
-        drawn = np.clip(rng.normal(size=(n_post, n_pre)) * scale, -240, 240)
-        weights[name] = (2 * np.trunc(drawn / 2)).astype(np.int16)
-    return weights
+    """The paper's random start, `sbp.weights.Weights.random`, of a network of three layers."""
+    return _Weights.random(check_sizes(sizes, (3, 3), "network"), seed)
 
 
 def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
@@ -245,7 +231,8 @@ class AlgebraLearner:
     def weights(self) -> Weights:  # noqa: D102
         return self._network.weights
 
-    arrays = weights
+    def arrays(self) -> dict[str, np.ndarray]:  # noqa: D102
+        return dict(self.weights())
 
     def faults(self) -> None:  # noqa: D102
         return None

@@ -20,6 +20,7 @@ import numpy as np
 from sbp.learn.data import Dataset
 from sbp.learn.training import Measures, Weights, epoch_order, evaluate, initial_weights, one_hot
 from sbp.loihi import WEIGHT_MAX, WEIGHT_MIN
+from sbp.weights import nearest, on_grid
 
 UNIT = 1024  #: weight units in 1.0 of a shadow weight
 THRESHOLD = 0.5  #: of every neuron, shadow units (512)
@@ -78,10 +79,7 @@ class Adam:
 
 def to_grid(shadow: dict[str, np.ndarray]) -> Weights:
     """Shadow weights to the nearest even integers in -256 .. 254, int16."""
-    return {
-        name: np.clip(2 * np.rint(matrix * (UNIT / 2)), WEIGHT_MIN, WEIGHT_MAX).astype(np.int16)
-        for name, matrix in shadow.items()
-    }
+    return {name: on_grid(matrix * UNIT, nearest) for name, matrix in shadow.items()}
 
 
 def forward(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -63,8 +63,8 @@ class Watched:
     first_counters: Counters = None  # type: ignore[assignment]
     total: Counters = None  # type: ignore[assignment]
     state: State = None  # type: ignore[assignment]
-    weights: dict[str, np.ndarray] = field(default_factory=dict)
-    algebra: dict[str, np.ndarray] = field(default_factory=dict)
+    weights: Mapping[str, np.ndarray] = field(default_factory=dict)
+    algebra: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -72,7 +72,7 @@ class Watched:
         return arrays_digest(self.weights)
 
 
-def differing(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> int:
+def differing(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> int:
     """Weights that are not equal."""
     return sum(int((first[name] != second[name]).sum()) for name in first)
 

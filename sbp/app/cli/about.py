@@ -43,10 +43,10 @@ DEFAULT_SIZES = {
 )
 def summary(circuit: str, sizes: tuple[int, ...] | None, ring: int | None) -> None:
     """Print a circuit: populations, neurons, synapses, phases."""
+    from sbp.circuits.registry import build
     from sbp.program import lower
-    from sbp.trace import build
 
-    built = build(circuit, sizes or DEFAULT_SIZES[circuit], ring)
+    built = build(circuit, sizes or DEFAULT_SIZES[circuit], ring=ring)
     click.echo(built.summary())
     click.echo(f"  program digest {lower(built).digest}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,7 +177,8 @@ def raster(
     dpi: int,
 ) -> None:
     """Spikes of a sample through the phases of the circuit."""
-    from sbp import plots, trace
+    from sbp import plots
+    from sbp.circuits.registry import build
     from sbp.engines import get
     from sbp.learn.training import Interrupted, Settings, initial_weights, one_hot, train
     from sbp.program import lower
@@ -186,7 +187,7 @@ def raster(
     if weights is not None:
         unused(dict.fromkeys(("hidden", "epochs", "seed"), "beside --weights"))
     _check_out(out)
-    trained = load_weights(weights) if weights else None
+    trained: Mapping[str, Any] | None = load_weights(weights) if weights else None
     data = load_dataset_for(weights, dataset, data_dir, crop, threshold)
     if (sample or 0) + count > len(data.x_test):
         raise click.UsageError(
@@ -203,7 +204,7 @@ def raster(
                 except Interrupted as stop:
                     click.echo("sbp: interrupted", err=True)
                     click.get_current_context().exit(128 + stop.number)
-        built = trace.build(circuit, (data.n_inputs, *(len(trained[k]) for k in ("W1", "W2"))))
+        built = build(circuit, (data.n_inputs, *(len(trained[k]) for k in ("W1", "W2"))))
         program = lower(built)
         if sample is None:
             sample = _first_error(data, trained, count) if circuit == "learning" else 0
@@ -223,7 +224,7 @@ def raster(
     _save(picture, out, dpi)
 
 
-def _first_error(data: Dataset, weights: dict[str, np.ndarray], count: int) -> int:
+def _first_error(data: Dataset, weights: Mapping[str, np.ndarray], count: int) -> int:
     """The first test sample that makes d+ or d- fire; 0 if none does."""
     from sbp.learn.training import one_hot, outputs
 
@@ -250,10 +251,10 @@ def _circuit_command(name: str, text: str, *lines: str) -> None:
         dpi: int,
     ) -> None:
         from sbp import plots
-        from sbp.trace import build
+        from sbp.circuits.registry import build
 
         _check_out(out)
-        built = build(circuit, sizes or DEFAULT_SIZES[circuit], ring)
+        built = build(circuit, sizes or DEFAULT_SIZES[circuit], ring=ring)
         function = plots.circuit_diagram if name == "circuit" else plots.phase_diagram
         _save(function(built, title=title), out, dpi)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -187,6 +188,7 @@ def trace(
         check_target(csv_file)
 
     from sbp import trace as traces
+    from sbp.circuits.registry import build
     from sbp.files import arrays_digest
 
     if weights is not None and circuit in ("single_layer", "gating_chain"):
@@ -200,7 +202,7 @@ def trace(
         sizes = (data.n_inputs, data.n_classes)
     else:
         sizes = (data.n_inputs, len(start["W1"]), len(start["W2"]))
-    built = traces.build(circuit, sizes, ring)
+    built = build(circuit, sizes, ring=ring)
     stimulus = {"input": inputs}
     if "target" in [source.name for source in built.sources]:
         from sbp.learn.training import one_hot
@@ -249,7 +251,7 @@ def _samples(data: Dataset, split: str, samples: slice) -> tuple[np.ndarray, np.
 
 def _weights(
     circuit: str, data: Dataset, hidden: int, where: str | None, seed: int
-) -> dict[str, np.ndarray]:
+) -> Mapping[str, np.ndarray]:
     if circuit == "gating_chain":
         return {}
     from sbp.learn.training import initial_weights

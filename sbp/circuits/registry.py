@@ -1,0 +1,148 @@
+"""Every family of circuits by name, ours and those that other packages bring.
+
+A family is a function ``build(sizes, **options) -> Circuit``.  Its keyword arguments say which
+options it takes; these have one meaning for all families:
+
+``weight_exponent``
+    A plastic synapse delivers mantissa * 2**weight_exponent.
+``ring``
+    Gates in the ring, where it can be chosen.
+``parameters``
+    Which of the named parameter sets.
+
+Another package adds a family by an entry point of the group ``sbp.circuits``, in its
+``pyproject.toml``::
+
+    [project.entry-points."sbp.circuits"]
+    my_family = "my_package:my_circuit"
+
+From then on ``build("my_family", sizes)`` finds it, and so does everything that takes the name of
+a circuit: training, traces, plots, the command line.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from importlib import metadata
+from typing import Any
+
+from sbp.circuits.backprop import inference_circuit, learning_circuit
+from sbp.circuits.gating import gating_chain
+from sbp.circuits.single_layer import single_layer_circuit
+from sbp.errors import SpecError
+from sbp.spec import Circuit, check_sizes
+
+GROUP = "sbp.circuits"  #: entry points of other packages
+DEFAULTS = {"weight_exponent": 0, "ring": None, "parameters": "released"}
+
+
+def _gating_chain(sizes: Iterable[int], *, ring: int | None = None) -> Circuit:
+    """A pattern handed from stage to stage; sizes are those of the input and of every stage."""
+    sizes = check_sizes(sizes, (2, None), "gating chain")
+    if len(set(sizes)) != 1:
+        raise SpecError(
+            f"gating chain: sizes {'-'.join(map(str, sizes))}",
+            allowed="one size for the input and every stage, for example 20-20-20",
+        )
+    return gating_chain(sizes[0], len(sizes) - 1, ring)
+
+
+OWN: dict[str, Callable[..., Circuit]] = {
+    "learning": learning_circuit,
+    "inference": inference_circuit,
+    "single_layer": single_layer_circuit,
+    "gating_chain": _gating_chain,
+}
+
+
+def _others() -> dict[str, metadata.EntryPoint]:
+    found = metadata.entry_points(group=GROUP)
+    return {entry.name: entry for entry in found if entry.name not in OWN}
+
+
+def families() -> tuple[str, ...]:
+    """Names of all families: ours, then those of other packages."""
+    return (*OWN, *sorted(_others()))
+
+
+def family(name: str) -> Callable[..., Circuit]:
+    """The function that builds circuits of the family `name`.
+
+    Raises
+    ------
+    SpecError
+        For an unknown name, or where another package's family cannot be loaded.
+    """
+    if name in OWN:
+        return OWN[name]
+    others = _others()
+    if name not in others:
+        raise SpecError(f"no circuit is called {name!r}", allowed=", ".join(families()))
+    try:
+        found = others[name].load()
+    except Exception as error:  # whatever a stranger's module raises
+        raise SpecError(
+            f"the circuit {name} ({others[name].value}) cannot be loaded: {error}",
+            do="repair or uninstall the package that brings it",
+        ) from error
+    if not callable(found):
+        raise SpecError(
+            f"the circuit {name} ({others[name].value}) is {found!r}",
+            allowed="a function of the layer sizes that gives a Circuit",
+        )
+    return found
+
+
+def build(
+    name: str,
+    sizes: Iterable[int],
+    *,
+    weight_exponent: int = 0,
+    ring: int | None = None,
+    parameters: str = "released",
+) -> Circuit:
+    """The circuit of the family `name` with these layer sizes.
+
+    Parameters
+    ----------
+    name : str
+        One of `families`.
+    sizes : sequence of int
+        Layer sizes from the input to the output; the equal sizes of input and stages for a
+        gating chain.
+    weight_exponent : int
+        See the head of this module; 0 for families that have none.
+    ring : int, optional
+        Gates in the ring; families whose ring is given by their sizes take only that.
+    parameters : str
+        Name of a parameter set, for families that have several.
+
+    Raises
+    ------
+    SpecError
+        For an unknown name, an option that the family does not take, or sizes or values that it
+        refuses.
+    """
+    builder = family(name)
+    options: dict[str, Any] = {
+        "weight_exponent": weight_exponent, "ring": ring, "parameters": parameters,
+    }  # fmt: skip
+    taken = inspect.signature(builder).parameters
+    given = {option: value for option, value in options.items() if value != DEFAULTS[option]}
+    fixed_ring = given.pop("ring", None) if "ring" not in taken else None
+    for option in given:
+        if option not in taken:
+            raise SpecError(
+                f"{name} circuit: {option} is {given[option]!r}",
+                allowed=f"only {DEFAULTS[option]!r}: this circuit has no choice there",
+            )
+    circuit = builder(sizes, **given)
+    if not isinstance(circuit, Circuit):
+        raise SpecError(f"the circuit {name} is {circuit!r}", allowed="a Circuit")
+    if fixed_ring not in (None, circuit.period):
+        raise SpecError(
+            f"{name} circuit: a ring of {fixed_ring} gates",
+            allowed=f"its own {circuit.period}; only a gating chain's ring can be chosen",
+        )
+    return circuit
