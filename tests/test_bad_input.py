@@ -102,7 +102,7 @@ def weights_file(path, **changed):
 
 
 def changed(name, place, value):
-    array = initial_weights((64, 6, 10), 0)[name]
+    array = initial_weights((64, 6, 10), 0)[name].copy()
     array[place] = value
     return {name: array}
 

@@ -286,7 +286,7 @@ def test_mantissa_exponent(weight):
 
 FLOW = [
     "errors", "files", "loihi", "spec", "weights", "circuits", "program", "run", "algebra",
-    "engines", "learn", "reproduce", "app",
+    "engines", "learn",
 ]  # fmt: skip
 
 

@@ -155,8 +155,9 @@ def test_a_state_that_differs():
 
 def test_a_final_weight_that_differs():
     made = small()
-    made.final["W2"] = made.final["W2"].copy()
-    made.final["W2"][3, 5] ^= 2
+    changed = made.final["W2"].copy()
+    changed[3, 5] ^= 2
+    made.final = made.final | {"W2": changed}
     found = trace.verify(made)
     assert (found.what, found.population, found.index, found.total) == ("weights", "W2", (3, 5), 1)
     assert "W2[3, 5]" in str(found)
