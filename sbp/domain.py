@@ -32,8 +32,6 @@ from sbp import loihi
 from sbp.errors import SpecError
 from sbp.program import NO_MATRIX, ONE_TO_ONE, Program
 
-LARGEST_BOUND = 1 << 24  #: no sum of mantissas that a register could hold is larger
-
 
 class Fires(IntEnum):
     """What is known of a population in one phase; of several samples the weaker of two."""
@@ -476,14 +474,17 @@ def _wraps(domain: Domain) -> tuple[Breach, ...]:
 
 
 def _limit(
-    at: Callable[[int], Domain], unbounded: Domain, breaches: Callable[[Domain], tuple[Breach, ...]]
+    at: Callable[[int], Domain],
+    unbounded: Domain,
+    widest: int,
+    breaches: Callable[[Domain], tuple[Breach, ...]],
 ) -> Limit:
     """The largest argument of `at` without `breaches`; they only grow with it."""
     if not breaches(unbounded):
         return Limit(None, None)
     if found := breaches(at(0)):
         return Limit(-1, found[0])
-    low, high = 0, LARGEST_BOUND
+    low, high = 0, widest  # at the fan-in itself nothing is bounded any more
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if breaches(at(middle)) else (middle, high)
@@ -508,14 +509,16 @@ def limits(program: Program) -> Limits:
         return analyse(program, bound)
 
     unbounded = analyse(program)
-    table = _limit(at, unbounded, lambda domain: domain.unscheduled)
+    widest = -loihi.WEIGHT_MIN * max((max(shape) for _, *shape in program.parameters), default=0)
+    table = _limit(at, unbounded, widest, lambda domain: domain.unscheduled)
     others = {} if table.bound is None else dict.fromkeys(names, max(table.bound, 0))
     learning = {
         name: _limit(
             cache(lambda bound, name=name: analyse(program, {**others, name: bound})),
             analyse(program, {n: b for n, b in others.items() if n != name}),
+            widest,
             lambda domain: domain.coincidences + domain.disturbed,
         )
         for name in names
     }
-    return Limits(table, learning, _limit(at, unbounded, _wraps), unbounded.decided)
+    return Limits(table, learning, _limit(at, unbounded, widest, _wraps), unbounded.decided)

@@ -20,6 +20,7 @@ import click
 
 from sbp import __version__
 from sbp.app.cli.about import info, reproduce, summary
+from sbp.app.cli.check import check
 from sbp.app.cli.exchange import export, import_
 from sbp.app.cli.options import examples
 from sbp.app.cli.plot import plot
@@ -72,7 +73,7 @@ def cli(context: click.Context) -> None:
 
 
 for command in (
-    train, evaluate, plot, reproduce, sweep, verify, trace, export, import_, summary, info,
+    train, evaluate, plot, reproduce, sweep, verify, trace, export, import_, summary, check, info,
 ):  # fmt: skip
     cli.add_command(command)
 
