@@ -1,0 +1,66 @@
+"""``sbp topology``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sbp.app.cli.options import PATH, Sizes, examples
+
+SHOWN = 20  #: lines of differences
+
+
+@click.command(
+    epilog=examples(
+        "sbp topology network_topology_2layer.py network_parameters_2layer_MNIST.py",
+        "sbp topology TABLES SETTINGS --inference",
+        "sbp topology TABLES SETTINGS --sizes 784-400-10",
+    )
+)
+@click.argument("tables", metavar="TABLES", type=PATH)
+@click.argument("settings", metavar="SETTINGS", type=PATH)
+@click.option(
+    "--sizes", type=Sizes(), default=(400, 400, 10), show_default="400-400-10", help="Layer sizes."
+)
+@click.option("--inference", is_flag=True, help="Compare the inference circuit.")
+@click.option("--weight-exponent", type=click.IntRange(-3, 0), metavar="E", default=0,
+              show_default=True, help="Of our circuit; the settings have their own.")  # fmt: skip
+@click.option("--parameters", metavar="NAME", default="released", show_default=True,
+              help="Parameter set of our circuit.")  # fmt: skip
+def topology(
+    tables: Path,
+    settings: Path,
+    sizes: tuple[int, ...],
+    inference: bool,
+    weight_exponent: int,
+    parameters: str,
+) -> None:
+    """Compare the circuit with the authors' own tables, synapse by synapse.
+
+    TABLES and SETTINGS are two Python files of the authors' public code (lanl/spikingBackprop),
+    or others written like them.  They are read as data; nothing in them is executed.  Exit code 1
+    if a neuron or a synapse differs.
+    """
+    from sbp.app.topology import differences, of_program, read
+    from sbp.circuits.registry import build
+    from sbp.program import lower
+
+    name = "inference" if inference else "learning"
+    options = {} if inference else {"parameters": parameters}
+    built = build(name, sizes, weight_exponent=weight_exponent, **options)
+    n_in, n_h, n_o = sizes
+    theirs = read(tables, settings, (n_in, n_h, n_o), inference=inference)
+    ours = of_program(lower(built))
+    click.echo(
+        f"{tables.name}: {theirs.count():,} synapses, {sum(theirs.sizes.values()):,} neurons"
+    )
+    click.echo(f"{name} circuit: {ours.count():,} synapses, {sum(ours.sizes.values()):,} neurons")
+    found = differences(theirs, ours, ("the tables", "ours"))
+    for line in found[:SHOWN]:
+        click.echo(f"  {line}")
+    if len(found) > SHOWN:
+        click.echo(f"  and {len(found) - SHOWN:,} more")
+    if found:
+        click.get_current_context().exit(1)
+    click.secho("equal: every neuron, every synapse, every weight and delay", fg="green")
