@@ -91,7 +91,7 @@ def test_tables_of_our_own_circuits_are_equal(name, tmp_path, monkeypatch, capsy
     ("old", "new", "told"),
     [
         ("('o<', 'd-'", "", ""),
-        ("'refractory': 2", "'refractory': 3", "kind"),
+        ("'refractory': 2", "'refractory': 3", "dead for 2 steps"),
         ("4 - y0*x0*2", "4 - y0*x0*3", "learning rule"),
     ],
 )

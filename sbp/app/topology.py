@@ -62,7 +62,8 @@ class _Reader:
     """The values of a module's assignments, as far as they are data."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.values = path, {}  # type: Path, dict[str, Any]
+        self.path = path
+        self.values: dict[str, Any] = {}
         try:
             tree = ast.parse(path.read_text(encoding="utf-8"))
         except OSError as error:
@@ -189,9 +190,8 @@ class Topology:
         found: Counter[tuple[str, str, str, int, int]] = Counter()
         for each, n in self.synapses.items():
             pre, post = self._pairs(each)
-            head = each.source, each.target, each.weight, each.delay
             for place in (pre * self.sizes[each.target] + post).tolist():
-                found[(*head, place)] += n
+                found[each.source, each.target, each.weight, each.delay, place] += n
         return found
 
 
@@ -362,7 +362,7 @@ def differences(first: Topology, second: Topology, names: tuple[str, str]) -> li
     for owner, extra in ((names[0], rows[0] - rows[1]), (names[1], rows[1] - rows[0])):
         missing: Counter[tuple[str, str, str, int]] = Counter()
         for (*head, _), n in extra.items():
-            missing[tuple(head)] += n  # type: ignore[arg-type, index]
+            missing[tuple(head)] += n  # type: ignore[index]
         for (source, target, weight, delay), n in sorted(missing.items()):
             lines.append(
                 f"{source} -> {target}: {n:,} synapses of weight {weight}, delay {delay}, "

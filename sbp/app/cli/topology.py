@@ -47,8 +47,7 @@ def topology(
     from sbp.program import lower
 
     name = "inference" if inference else "learning"
-    options = {} if inference else {"parameters": parameters}
-    built = build(name, sizes, weight_exponent=weight_exponent, **options)
+    built = build(name, sizes, weight_exponent=weight_exponent, parameters=parameters)
     n_in, n_h, n_o = sizes
     theirs = read(tables, settings, (n_in, n_h, n_o), inference=inference)
     ours = of_program(lower(built))
