@@ -80,7 +80,7 @@ COMMAND_LINES = {
     "population that is not there": (
         "plot raster --epochs 0 --hidden 4 --populations x,q --out r.png", "'q'", "x_mem",
     ),
-    "picture format": ("plot circuit --out c.gif", "'c.gif'", ".png", ".svg", ".pdf"),
+    "picture format": ("plot circuit --out c.gif", "c.gif ends in .gif", ".png", ".svg", ".pdf"),
     "rows": ("plot weights --rows 7", "--rows 7", "400 inputs"),
 }  # fmt: skip
 

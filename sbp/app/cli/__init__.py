@@ -23,6 +23,7 @@ from sbp.app.cli.about import info, reproduce, summary
 from sbp.app.cli.check import check
 from sbp.app.cli.exchange import export, import_
 from sbp.app.cli.options import examples
+from sbp.app.cli.paths import Group
 from sbp.app.cli.plot import plot
 from sbp.app.cli.sweep import sweep
 from sbp.app.cli.topology import topology
@@ -39,16 +40,8 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
         context.exit()
 
 
-class InOrder(click.Group):
-    """Lists its commands in the order of the help, not of the alphabet."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All commands, in the order they were added."""
-        return list(self.commands)
-
-
 @click.group(
-    cls=InOrder,
+    cls=Group,
     invoke_without_command=True,
     epilog=examples(
         "sbp train                   train on the embedded digits, in a second",

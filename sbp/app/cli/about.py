@@ -11,15 +11,16 @@ from sbp.app.cli.options import (
     CIRCUITS,
     DATA_DIR_OPTION,
     ENGINES,
-    PATH,
     Sizes,
     engine_option,
     examples,
 )
+from sbp.app.cli.paths import WritesFolder, command
 from sbp.app.progress import announce_compilation, percent
 
 SIZES_SAID = "400-400-10 (learning, inference), 400-10 (single_layer), 20-20-20-20 (gating_chain)."
 OUT_SAID = "Folder of results; default results (paper preset, --status) or build/reproduce (smoke)."
+OUT_RESULTS = WritesFolder("*.json", "*.png", "status.md")
 DEFAULT_SIZES = {
     "learning": (400, 400, 10),
     "inference": (400, 400, 10),
@@ -28,7 +29,7 @@ DEFAULT_SIZES = {
 }
 
 
-@click.command(
+@command(
     epilog=examples(
         "sbp summary",
         "sbp summary inference",
@@ -51,7 +52,7 @@ def summary(circuit: str, sizes: tuple[int, ...] | None, ring: int | None) -> No
     click.echo(f"  program digest {lower(built).digest}")
 
 
-@click.command(
+@command(
     epilog=examples(
         "sbp info",
         "sbp info --data-dir ~/data",
@@ -94,7 +95,7 @@ def info(data_dir: Path | None) -> None:
             click.echo(f"  {name:{width}s}  {text}")
 
 
-@click.command(
+@command(
     epilog=examples(
         "sbp reproduce                          under a minute",
         "sbp reproduce --preset paper           the real thing",
@@ -111,7 +112,7 @@ def info(data_dir: Path | None) -> None:
 @click.option("--seeds", metavar="N", type=click.IntRange(1, 1000), help="Seeds of each claim.")
 @engine_option(ENGINES, None)
 @DATA_DIR_OPTION
-@click.option("--out", metavar="DIR", type=PATH, help=OUT_SAID)
+@click.option("--out", metavar="DIR", type=OUT_RESULTS, help=OUT_SAID)
 @click.option("--no-figures", is_flag=True, help="Draw nothing.")
 @click.option("--status", is_flag=True, help="Run nothing: judge the results that are there.")
 def reproduce(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sbp.app.cli.options import CIRCUITS, Sizes, examples
+from sbp.app.cli.paths import command
 
 if TYPE_CHECKING:
     from sbp.domain import Domain, Limit
@@ -15,7 +16,7 @@ WEIGHT_EXPONENT = click.IntRange(-3, 0)
 PARAMETER_SETS = ("released", "before-august-2024")
 
 
-@click.command(
+@command(
     epilog=examples(
         "sbp check                               the learning circuit, 400-400-10",
         "sbp check learning --sizes 784-400-10 --weight-exponent -1",

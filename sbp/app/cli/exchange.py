@@ -7,13 +7,17 @@ from pathlib import Path
 
 import click
 
-from sbp.app.cli.options import PATH, check_target, dataset_of, examples, load_weights
+from sbp.app.cli.options import dataset_of, examples, load_weights
+from sbp.app.cli.paths import FILE, OUT_RUN, RUN, Writes, command
 from sbp.errors import FileError
 
 FORMATS = ("nir", "npz", "csv")  # written out, as in sbp.app.cli.options; a test compares them
 
 
-@click.command(
+ENDINGS = " or ".join(f"*.{form}" for form in FORMATS)
+
+
+@command(
     "export",
     epilog=examples(
         "sbp export pretrained mnist.nir",
@@ -21,8 +25,8 @@ FORMATS = ("nir", "npz", "csv")  # written out, as in sbp.app.cli.options; a tes
         "sbp export mnist-0 --to csv mnist-0.csv     a line for every synapse",
     ),
 )
-@click.argument("run", metavar="RUN")
-@click.argument("file", metavar="FILE", type=PATH)
+@click.argument("run", metavar="RUN", type=RUN)
+@click.argument("file", metavar="FILE", type=Writes(*(f".{form}" for form in FORMATS)))
 @click.option(
     "--to",
     "form",
@@ -38,6 +42,8 @@ def export(run: str, file: Path, form: str | None) -> None:
     metadata.
     """
     ending = file.suffix.lower().lstrip(".")
+    if ending not in ("", *FORMATS) and form is None:
+        raise click.UsageError(f"{file.name} ends in {file.suffix}; name it {ENDINGS}, or use --to")
     ending = ending if ending in FORMATS else ""
     if form and ending and ending != form:
         raise click.UsageError(f"--to {form} into {file.name}: name the file *.{form}")
@@ -45,7 +51,6 @@ def export(run: str, file: Path, form: str | None) -> None:
     weights = load_weights(run)
     from sbp.app import exchange
 
-    check_target(file)
     try:
         about = {"dataset": dataset_of(run)[0]}
     except click.UsageError:
@@ -57,18 +62,18 @@ def export(run: str, file: Path, form: str | None) -> None:
         click.echo(f"not in the file: {', '.join(exchange.NOT_SAID)}")
 
 
-@click.command(
+@command(
     "import",
     epilog=examples(
         "sbp import mnist.nir --out imported",
         "sbp evaluate imported --dataset mnist",
     ),
 )
-@click.argument("file", metavar="FILE", type=PATH)
+@click.argument("file", metavar="FILE", type=FILE)
 @click.option(
     "--out",
     metavar="DIR",
-    type=PATH,
+    type=OUT_RUN,
     required=True,
     help="Folder for the weights; `sbp evaluate DIR` measures them.",
 )

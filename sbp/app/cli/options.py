@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from sbp.app.cli.paths import DATA_FOLDER, DATASET, PRETRAINED, Writes
 from sbp.errors import FileError, SbpError
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 CIRCUIT_ENGINES = ("reference", "compiled", "lava")
 ENGINES = ("reference", "algebra", "compiled", "lava")
 CIRCUITS = ("learning", "inference", "single_layer", "gating_chain")
-
-PRETRAINED = "pretrained"
 
 POSITIVE = click.IntRange(min=1)
 LAYER = click.IntRange(1, 1 << 16)  #: neurons of a layer
@@ -66,41 +65,6 @@ class SampleRange(click.ParamType):
         return slice(int(start), int(stop))
 
 
-class PathType(click.Path):
-    """A path; an empty one, as of an unset shell variable, would mean the present folder."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The text as a `Path`."""
-        if not str(value):
-            self.fail("it is empty; give the path of a file or a folder", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-PATH = PathType(path_type=Path)
-
-
-def check_target(path: Path, *others: Path | None) -> None:
-    """Raise FileError now if `path` cannot be written, or is a file that must not be lost.
-
-    Parameters
-    ----------
-    path : Path
-        Where a command is told to write a single file.
-    *others : Path or None
-        What the same command reads or writes beside it.
-    """
-    from sbp.files import check_writable
-    from sbp.learn.checkpoint import RunFolder
-
-    check_writable(path)
-    for other in others:
-        if other is not None and other.resolve() == path.resolve():
-            raise FileError(f"{path} is named twice", do="choose another name for one of the two")
-    run = RunFolder(path.parent)
-    if run.used and path.resolve() in {file.resolve() for file in run.files}:
-        raise FileError(f"{path} belongs to a training run", do="choose another name")
-
-
 def unused(names: dict[str, str]) -> None:
     """Refuse options that would be ignored: option -> why it has no effect here."""
     context = click.get_current_context()
@@ -123,7 +87,7 @@ def options(*chosen: Decorator) -> Decorator:
 DATA_DIR_OPTION = click.option(
     "--data-dir",
     metavar="DIR",
-    type=PATH,
+    type=DATA_FOLDER,
     help="Where MNIST's files are or go; default $SBP_DATA, else the user's cache.",
 )
 PLACE_OPTIONS = options(
@@ -145,7 +109,7 @@ JSON_OPTION = click.option(
     "--json",
     "json_file",
     metavar="FILE",
-    type=PATH,
+    type=Writes(".json"),
     help="Write the results as JSON.",
 )
 
@@ -155,6 +119,7 @@ def dataset_options(default: str | None) -> Decorator:
     return options(
         click.option(
             "--dataset",
+            type=DATASET,
             default=default,
             show_default=default is not None,
             metavar="digits|mnist|fashion-mnist|FILE.npz",

@@ -14,11 +14,8 @@ from sbp.app.cli.options import (
     CIRCUITS,
     LAYER,
     NATURAL,
-    PATH,
     POSITIVE,
-    PRETRAINED,
     Sizes,
-    check_target,
     dataset_options,
     engine_option,
     examples,
@@ -27,6 +24,7 @@ from sbp.app.cli.options import (
     options,
     unused,
 )
+from sbp.app.cli.paths import PRETRAINED, RUN, Group, Writes
 from sbp.app.progress import announce_compilation
 from sbp.errors import FileError
 
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
 
 
 @click.group(
+    cls=Group,
     invoke_without_command=True,
     epilog=examples(
         "sbp plot raster --out raster.png         a sample's spikes through the 12 phases",
@@ -60,7 +59,7 @@ def out_options(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
         click.option(
             "--out",
             metavar="FILE",
-            type=PATH,
+            type=Writes(".png", ".svg", ".pdf", decide=True),
             default=Path(name),
             show_default=True,
             help="A .png, .svg or .pdf file.",
@@ -85,14 +84,6 @@ def _printable(context: click.Context, parameter: click.Parameter, value: str | 
     return value
 
 
-def _check_out(out: Path) -> None:
-    """Refuse a name before the work, not after."""
-    from sbp import plots
-
-    plots.format_of(out)
-    check_target(out)
-
-
 def _save(picture: Picture, out: Path, dpi: int) -> None:
     from sbp import plots
 
@@ -105,7 +96,7 @@ def _save(picture: Picture, out: Path, dpi: int) -> None:
         "sbp plot raster",
         "sbp plot raster --sample 7 --out seven.svg",
         "sbp plot raster --weights pretrained --sample 3 --circuit inference",
-    )
+    ),
 )
 @click.option(
     "--circuit",
@@ -133,6 +124,7 @@ def _save(picture: Picture, out: Path, dpi: int) -> None:
 @click.option(
     "--weights",
     metavar="RUN",
+    type=RUN,
     help="Of a run folder, a weights.npz or `pretrained`; default: a network trained on "
     "the digits for this picture, in a second.",
 )
@@ -186,7 +178,6 @@ def raster(
 
     if weights is not None:
         unused(dict.fromkeys(("hidden", "epochs", "seed"), "beside --weights"))
-    _check_out(out)
     trained: Mapping[str, Any] | None = load_weights(weights) if weights else None
     data = load_dataset_for(weights, dataset, data_dir, crop, threshold)
     if (sample or 0) + count > len(data.x_test):
@@ -253,7 +244,6 @@ def _circuit_command(name: str, text: str, *lines: str) -> None:
         from sbp import plots
         from sbp.circuits.registry import build
 
-        _check_out(out)
         built = build(circuit, sizes or DEFAULT_SIZES[circuit], ring=ring)
         function = plots.circuit_diagram if name == "circuit" else plots.phase_diagram
         _save(function(built, title=title), out, dpi)
@@ -277,9 +267,9 @@ _circuit_command(
     epilog=examples(
         "sbp plot weights",
         "sbp plot weights mnist-0 --units 100 --out mnist.png",
-    )
+    ),
 )
-@click.argument("run", metavar="[RUN]", default=PRETRAINED)
+@click.argument("run", metavar="[RUN]", type=RUN, default=PRETRAINED)
 @click.option("--rows", metavar="N", type=POSITIVE, help="Of an input picture; default square.")
 @click.option(
     "--units",
@@ -309,9 +299,9 @@ def weights(run: str, rows: int | None, units: int, out: Path, title: str | None
     epilog=examples(
         "sbp plot curve mnist-0",
         "sbp plot curve mnist-0 mnist-1 mnist-2 --out curve.svg",
-    )
+    ),
 )
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.argument("runs", metavar="RUN...", type=RUN, nargs=-1, required=True)
 @out_options("curve.png")
 def curve(runs: tuple[str, ...], out: Path, title: str | None, dpi: int) -> None:
     """Accuracy and mse after every epoch; mean and spread over several runs.

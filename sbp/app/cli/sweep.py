@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from sbp.app.cli.options import DATA_DIR_OPTION, PATH, POSITIVE, examples
+from sbp.app.cli.options import DATA_DIR_OPTION, POSITIVE, examples
+from sbp.app.cli.paths import DATASET, WritesFolder, command
 
 
 class Numbers(click.ParamType):
@@ -27,7 +28,7 @@ class Numbers(click.ParamType):
         return tuple(map(int, parts))
 
 
-@click.command(
+@command(
     epilog=examples(
         "sbp sweep --hidden 100,400,1000 --seeds 3",
         "sbp sweep --hidden 2000 --crop 2 --shift 0,1 --epochs 40",
@@ -36,6 +37,7 @@ class Numbers(click.ParamType):
 )
 @click.option(
     "--dataset",
+    type=DATASET,
     metavar="digits|mnist|fashion-mnist|FILE.npz",
     default="mnist",
     show_default=True,
@@ -71,7 +73,7 @@ class Numbers(click.ParamType):
 @click.option(
     "--out",
     metavar="DIR",
-    type=PATH,
+    type=WritesFolder("*.json", "*.npz"),
     default=Path("runs/sweep"),
     show_default=True,
     help="Where each job leaves its result.",

@@ -13,10 +13,8 @@ from sbp.app.cli.options import (
     CIRCUITS,
     LAYER,
     NATURAL,
-    PATH,
     POSITIVE,
     SampleRange,
-    check_target,
     dataset_options,
     engine_option,
     engine_options,
@@ -26,6 +24,7 @@ from sbp.app.cli.options import (
     load_weights,
     unused,
 )
+from sbp.app.cli.paths import FILE, RUN, Writes, command
 from sbp.app.progress import announce_compilation
 
 if TYPE_CHECKING:
@@ -35,13 +34,13 @@ if TYPE_CHECKING:
     from sbp.spec import Circuit
 
 
-@click.command(
+@command(
     epilog=examples(
         "sbp verify trace.npz",
         "sbp verify trace.npz --engine compiled",
     )
 )
-@click.argument("file", metavar="TRACE.npz", type=PATH)
+@click.argument("file", metavar="TRACE.npz", type=FILE)
 @engine_option(CIRCUIT_ENGINES, "reference")
 @layout_option("network")
 def verify(file: Path, engine: str, layout: str | None) -> None:
@@ -83,14 +82,14 @@ def verify(file: Path, engine: str, layout: str | None) -> None:
         )
 
 
-@click.command(
+@command(
     epilog=examples(
         "sbp trace learning.npz --samples 20 --hidden 24",
         "sbp trace trained.npz --weights RUN --samples 100:110 --states h,o --csv t.csv",
         "sbp trace chain.npz --circuit gating_chain --stages 5 --ring 2",
     )
 )
-@click.argument("file", metavar="TRACE.npz", type=PATH)
+@click.argument("file", metavar="TRACE.npz", type=Writes(".npz"))
 @click.option(
     "--circuit",
     type=click.Choice(CIRCUITS),
@@ -124,6 +123,7 @@ def verify(file: Path, engine: str, layout: str | None) -> None:
 @click.option(
     "--weights",
     metavar="RUN",
+    type=RUN,
     help="Start from the weights of a run folder, a weights.npz, or `pretrained`.",
 )
 @click.option(
@@ -150,7 +150,7 @@ def verify(file: Path, engine: str, layout: str | None) -> None:
     "--csv",
     "csv_file",
     metavar="FILE",
-    type=PATH,
+    type=Writes(".csv"),
     help="Write the spike times as CSV too.",
 )
 def trace(
@@ -183,9 +183,6 @@ def trace(
         unused({"stages": f"on the {circuit} circuit"})
     if weights is not None:
         unused({"hidden": "beside --weights", "seed": "beside --weights"})
-    check_target(file, csv_file)
-    if csv_file is not None:
-        check_target(csv_file)
 
     from sbp import trace as traces
     from sbp.circuits.registry import build

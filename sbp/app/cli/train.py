@@ -15,9 +15,7 @@ from sbp.app.cli.options import (
     JSON_OPTION,
     LAYER,
     NATURAL,
-    PATH,
     POSITIVE,
-    check_target,
     dataset_options,
     engine_option,
     engine_options,
@@ -28,6 +26,7 @@ from sbp.app.cli.options import (
     load_weights,
 )
 from sbp.app.cli.output import MEANING, MEASURES, shown, table
+from sbp.app.cli.paths import OUT_RUN, RUN, command
 from sbp.app.progress import EvaluationProgress, TrainingProgress, announce_compilation, span
 from sbp.errors import FileError
 
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from sbp.learn.training import Result
 
 
-@click.command(
+@command(
     epilog=examples(
         "sbp train                               digits, embedded: about a second",
         "sbp train --engine compiled             the same, every spike simulated",
@@ -77,7 +76,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     metavar="DIR",
-    type=PATH,
+    type=OUT_RUN,
     help="Keep weights, history and checkpoints here.",
 )
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out, if there is one.")
@@ -113,8 +112,6 @@ def train(
         raise click.UsageError("--strict watches a circuit: choose another engine than algebra")
     options = engine_options(engine, layout, "fused")
     folder = _folder(out, resume, force)
-    if json_file is not None:
-        check_target(json_file, *(folder.files if folder else ()))
     if folder is not None:
         click.get_current_context().with_resource(folder.locked())
         folder.tidy()
@@ -242,13 +239,13 @@ def _report(result: Result, data: Dataset, out: Path | None, json_file: Path | N
         click.echo(f"saved in {out}: weights.npz, history.json  (weights {result.digest[:12]})")
 
 
-@click.command(
+@command(
     epilog=examples(
         "sbp evaluate mnist-0",
         "sbp evaluate pretrained --engine reference --test-samples 100",
     )
 )
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", type=RUN)
 @dataset_options(None)
 @engine_option(ENGINES, "compiled")
 @layout_option("fused")
@@ -272,8 +269,6 @@ def evaluate(
     """
     options = engine_options(engine, layout, "fused")
     weights = load_weights(run)
-    if json_file is not None:
-        check_target(json_file)
     data = load_dataset_for(run, dataset, data_dir, crop, threshold).take(n_test=test_samples)
 
     from sbp.learn import training

@@ -1,0 +1,280 @@
+"""No command writes over what it reads, however the same file is spelled."""
+
+import itertools
+import os
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from test_cli import SMALL, commands
+
+from sbp.app.cli.paths import (
+    Command,
+    DataFolder,
+    DatasetName,
+    PathType,
+    Reads,
+    Run,
+    Writes,
+    WritesFolder,
+    WritesRun,
+)
+from sbp.learn.checkpoint import RunFolder
+
+COMMANDS = [(path, command) for path, command in commands() if not isinstance(command, click.Group)]
+
+#: Parameters that are text and name no file.
+TEXT = {"title", "populations", "states", "scheduler", "ids"}
+
+
+def is_text(parameter):
+    return type(parameter.type) in (click.types.StringParamType, click.types.UnprocessedParamType)
+
+
+def test_every_command_declares_what_it_reads_and_writes():
+    assert len(COMMANDS) >= 14
+    for path, command in COMMANDS:
+        assert isinstance(command, Command), path
+        for parameter in command.params:
+            assert not isinstance(parameter.type, (click.Path, click.File)), (path, parameter.name)
+            assert type(parameter.type) is not PathType, (path, parameter.name)
+            if is_text(parameter):
+                assert parameter.name in TEXT, f"{path} {parameter.name}: is it a path?"
+
+
+def ending(parameter):
+    return parameter.type.endings[0] if parameter.type.endings else ""
+
+
+def words(parameter, value):
+    return [parameter.opts[0], str(value)] if isinstance(parameter, click.Option) else [str(value)]
+
+
+def required(command, *given):
+    """Words for the arguments and options that a command cannot do without."""
+    found = []
+    for parameter in command.params:
+        if parameter.required and parameter not in given:
+            name = f"other-{parameter.name}{ending(parameter) if is_output(parameter) else ''}"
+            found.append((parameter, name))
+    return found
+
+
+def is_output(parameter):
+    return isinstance(parameter.type, Writes)
+
+
+def line(command, **values):
+    """The command line; arguments in their order."""
+    chosen = {p: v for p in command.params for n, v in values.items() if p.name == n}
+    chosen |= dict(required(command, *chosen))
+    arguments = [p for p in command.params if not isinstance(p, click.Option) and p in chosen]
+    opts = [p for p in chosen if isinstance(p, click.Option)]
+    return [word for p in (*opts, *arguments) for word in words(p, chosen[p])]
+
+
+def spellings(path):
+    """Other names of a file that is there."""
+    yield path
+    yield path.parent / ".." / path.parent.name / path.name
+    yield Path(os.path.relpath(path))
+    yield Path(f"~/{os.path.relpath(path, Path.home())}")
+    for make in (os.symlink, os.link):
+        other = path.parent / f"{make.__name__}{path.suffix}"
+        make(path, other)
+        yield other
+        other.unlink()
+    folder = path.parent.parent / "elsewhere"
+    folder.symlink_to(path.parent)
+    yield folder / path.name
+    folder.unlink()
+
+
+def a_run(folder):
+    folder.mkdir(parents=True)
+    for path in RunFolder(folder).files:
+        path.write_text(f"this is {path.name}")
+    return folder
+
+
+def snapshot(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def what_is_read(parameter, folder, name):
+    """Values of a parameter, each with a file that is then read."""
+    kind = parameter.type
+    if isinstance(kind, Run):
+        run = a_run(folder / "run")
+        yield from ((run, file) for file in RunFolder(run).files)
+        yield run / "weights.npz", run / "history.json"
+    if isinstance(kind, DataFolder):
+        raw = folder / "root" / "MNIST" / "raw"
+        raw.mkdir(parents=True)
+        for file in (raw / "train-images-idx3-ubyte", raw / name):
+            file.write_text("pictures")
+            yield folder / "root", file
+        return
+    (folder / name).write_text("what the user made")
+    yield folder / name, folder / name
+    if isinstance(kind, DatasetName):
+        (folder / "pictures").mkdir()
+        (folder / "pictures" / name).write_text("pictures")
+        yield folder / "pictures", folder / "pictures" / name
+
+
+PAIRS = [
+    pytest.param(path, command, read, write, id="-".join((*path[1:], read.name, write.name)))
+    for path, command in COMMANDS
+    for read in command.params
+    for write in command.params
+    if isinstance(read.type, Reads) and isinstance(write.type, Writes)
+]
+
+
+@pytest.mark.parametrize(("path", "command", "read", "write"), PAIRS)
+def test_no_output_takes_the_place_of_an_input(
+    refused, tmp_path, monkeypatch, path, command, read, write
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    if isinstance(write.type, WritesRun):
+        names = [file.name for file in RunFolder(Path()).files]
+    elif isinstance(write.type, WritesFolder):
+        names = [pattern.replace("*", "a") for pattern in write.type.patterns]
+    else:
+        names = [f"own{ending(write)}"]
+    for name in names:
+        base = tmp_path / f"for-{name}"
+        base.mkdir()
+        found = list(what_is_read(read, base, name))
+        before = snapshot(base)
+        for value, file in found:
+            if isinstance(write.type, WritesFolder):
+                if file.name not in names:
+                    continue
+                targets = [file.parent, file.parent / ".." / file.parent.name]
+            else:
+                targets = spellings(file)
+            for target in targets:
+                message = refused(
+                    *path[1:], *line(command, **{read.name: value, write.name: target})
+                )
+                expected = ["would be written over", "belongs to a training run"]
+                expected += ["allowed: "] * (file.suffix not in write.type.endings)
+                assert any(part in message for part in expected), message
+        assert snapshot(base) == before
+    assert os.listdir() == []
+
+
+TWICE = [
+    pytest.param(path, command, a, b, id="-".join((*path[1:], a.name, b.name)))
+    for path, command in COMMANDS
+    for a, b in itertools.permutations([p for p in command.params if is_output(p)], 2)
+]
+
+
+@pytest.mark.parametrize(("path", "command", "a", "b"), TWICE)
+def test_no_two_outputs_are_one_file(refused, tmp_path, monkeypatch, path, command, a, b):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").symlink_to(tmp_path)
+    names = ["both", "./both", "elsewhere/both"]
+    if not isinstance(a.type, WritesFolder):
+        names.append("both/below")  # which needs a folder where the other writes a file
+    for name in names:
+        message = refused(*path[1:], *line(command, **{a.name: "both", b.name: name}))
+        assert "is named twice" in message
+        assert os.listdir() == ["elsewhere"]
+
+
+def test_the_files_that_were_lost_before(refused, sbp, tmp_path, monkeypatch):
+    """Command lines that people typed."""
+    monkeypatch.chdir(tmp_path)
+    x, y = np.eye(8, dtype=np.uint8), np.arange(8)
+    np.savez("own.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    assert sbp("train", *SMALL[:2], "--epochs", 1, "--dataset", "own.npz", "--out", "run")[0] == 0
+    Path("w.npz").write_bytes(Path("run/weights.npz").read_bytes())
+    before = snapshot(tmp_path)
+    for typed in (
+        "train --dataset own.npz --json own.npz",
+        "train --dataset run/weights.npz --out run --force",
+        "trace own.npz --dataset own.npz",
+        "trace t.npz --dataset own.npz --csv own.npz",
+        "evaluate w.npz --dataset own.npz --json w.npz",
+        "trace w.npz --weights w.npz --dataset own.npz",
+        "import run/weights.npz --out run --force",
+        "export w.npz ./w.npz",
+    ):
+        refused(*typed.split())
+        assert snapshot(tmp_path) == before, typed
+
+
+def test_results_may_go_into_one_pipe_and_into_devices(sbp):
+    assert sbp("train", *SMALL, "--epochs", 1, "--quiet", "--json", os.devnull)[0] == 0
+    code, _, _ = sbp("trace", os.devnull, "--samples", 1, "--hidden", 4, "--csv", os.devnull)
+    assert code == 0
+
+
+def test_a_tilde_is_the_home_folder_in_every_path(sbp, refused, tmp_path, monkeypatch):
+    """The shell leaves it alone after an equals sign."""
+    home, here = tmp_path / "home", tmp_path / "here"
+    home.mkdir()
+    here.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(here)
+    for path, command in COMMANDS:
+        for parameter in command.params:
+            if isinstance(parameter.type, PathType):
+                name = f"b{ending(parameter) if is_output(parameter) else ''}"
+                with click.Context(command) as context:
+                    found = parameter.type.convert(f"~/a/{name}", parameter, context)
+                assert str(found) == str(home / "a" / name), (path, parameter.name)
+    code, _, _ = sbp("train", *SMALL, "--epochs", 1, "--out=~/run", "--json=~/j.json")
+    assert code == 0
+    assert sorted(os.listdir(home)) == ["j.json", "run"]
+    assert sbp("evaluate", "~/run", "--test-samples", 5)[0] == 0
+    message = refused("train", "--out=~nobody-of-that-name/run")
+    assert "no user is called 'nobody-of-that-name'" in message
+    assert "./~nobody-of-that-name/run" in message
+    assert os.listdir(here) == []
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "train --dataset missing.npz --out a/b/c --json d/e/f.json",
+        "trace a/t.npz --samples 99999 --csv b/t.csv",
+        "export missing a/b.nir",
+        "import missing.nir --out a/b",
+        "plot weights missing --out a/b/c.png",
+        "sweep --dataset missing.npz --out a/b --workers 1",
+    ],
+)
+def test_a_failing_command_leaves_no_folders(refused, tmp_path, monkeypatch, typed):
+    (tmp_path / "kept").mkdir()
+    monkeypatch.chdir(tmp_path)
+    refused(*typed.split())
+    refused(*typed.replace(" a/", " kept/a/").split())
+    assert [str(path) for path in Path().rglob("*")] == ["kept"]
+
+
+def test_a_name_of_another_kind_is_refused(refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for typed, ending in (
+        ("train --json j.npz", ".json"),
+        ("export pretrained w.onnx", ".nir or .npz or .csv"),
+        ("trace t.csv", ".npz"),
+        ("trace t.npz --csv t.json", ".csv"),
+        ("plot circuit --out c.csv", ".png or .svg or .pdf"),
+        ("plot circuit --out c.gif", ".png or .svg or .pdf"),
+        ("plot circuit --out c", ".png or .svg or .pdf"),
+    ):
+        message = refused(*typed.split())
+        assert f"allowed: {ending}" in message
+    assert "name it *.nir or *.npz or *.csv" in refused("export", "pretrained", "w.weights")
+    assert os.listdir() == []
