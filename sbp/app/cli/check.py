@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sbp.app.cli.options import CIRCUITS, Sizes, examples
+from sbp.app.cli.options import CIRCUIT_VARIANT, CIRCUITS, Sizes, examples
 from sbp.app.cli.paths import command
 
 if TYPE_CHECKING:
     from sbp.domain import Domain, Limit
-
-WEIGHT_EXPONENT = click.IntRange(-3, 0)
-PARAMETER_SETS = ("released", "before-august-2024")
 
 
 @command(
@@ -29,21 +26,7 @@ PARAMETER_SETS = ("released", "before-august-2024")
 @click.option(
     "--ring", metavar="N", type=click.IntRange(min=2), help="Gates in a gating chain's ring."
 )
-@click.option(
-    "--weight-exponent",
-    type=WEIGHT_EXPONENT,
-    metavar="E",
-    default=0,
-    show_default=True,
-    help="Plastic weights are mantissa * 2**E, -3 .. 0.",
-)
-@click.option(
-    "--parameters",
-    type=click.Choice(PARAMETER_SETS),
-    default="released",
-    show_default=True,
-    help="The authors' parameter set.",
-)
+@CIRCUIT_VARIANT
 @click.option(
     "--bound",
     type=click.IntRange(min=0),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CIRCUIT_ENGINES = ("reference", "compiled", "lava")
 ENGINES = ("reference", "algebra", "compiled", "lava")
 CIRCUITS = ("learning", "inference", "single_layer", "gating_chain")
+PARAMETER_SETS = ("released", "before-august-2024")
 
 POSITIVE = click.IntRange(min=1)
 LAYER = click.IntRange(1, 1 << 16)  #: neurons of a layer
@@ -103,6 +104,23 @@ PLACE_OPTIONS = options(
         metavar="N",
         type=POSITIVE,
         help="Least value of a pixel that spikes; default as published.",
+    ),
+)
+CIRCUIT_VARIANT = options(
+    click.option(
+        "--weight-exponent",
+        type=click.IntRange(-3, 0),
+        metavar="E",
+        default=0,
+        show_default=True,
+        help="Plastic weights are mantissa * 2**E, -3 .. 0.",
+    ),
+    click.option(
+        "--parameters",
+        type=click.Choice(PARAMETER_SETS),
+        default="released",
+        show_default=True,
+        help="The authors' parameter set.",
     ),
 )
 JSON_OPTION = click.option(

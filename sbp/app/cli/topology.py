@@ -6,28 +6,26 @@ from pathlib import Path
 
 import click
 
-from sbp.app.cli.options import PATH, Sizes, examples
+from sbp.app.cli.options import CIRCUIT_VARIANT, Sizes, examples
+from sbp.app.cli.paths import FILE, command
 
 SHOWN = 20  #: lines of differences
 
 
-@click.command(
+@command(
     epilog=examples(
         "sbp topology network_topology_2layer.py network_parameters_2layer_MNIST.py",
         "sbp topology TABLES SETTINGS --inference",
         "sbp topology TABLES SETTINGS --sizes 784-400-10",
     )
 )
-@click.argument("tables", metavar="TABLES", type=PATH)
-@click.argument("settings", metavar="SETTINGS", type=PATH)
+@click.argument("tables", metavar="TABLES", type=FILE)
+@click.argument("settings", metavar="SETTINGS", type=FILE)
 @click.option(
     "--sizes", type=Sizes(), default=(400, 400, 10), show_default="400-400-10", help="Layer sizes."
 )
 @click.option("--inference", is_flag=True, help="Compare the inference circuit.")
-@click.option("--weight-exponent", type=click.IntRange(-3, 0), metavar="E", default=0,
-              show_default=True, help="Of our circuit; the settings have their own.")  # fmt: skip
-@click.option("--parameters", metavar="NAME", default="released", show_default=True,
-              help="Parameter set of our circuit.")  # fmt: skip
+@CIRCUIT_VARIANT
 def topology(
     tables: Path,
     settings: Path,
