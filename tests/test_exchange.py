@@ -7,6 +7,7 @@ nodes, with Euler's rule; it knows neither `sbp.app.exchange` nor the package ni
 import importlib.util
 import json
 import shutil
+from itertools import pairwise
 
 import h5py
 import nir
@@ -23,6 +24,7 @@ from sbp.errors import SbpError
 from sbp.files import arrays_digest
 from sbp.learn import checkpoint, data, pretrained
 from sbp.learn.training import initial_weights
+from sbp.weights import Weights
 
 SIZES = (64, 20, 10)
 
@@ -60,21 +62,27 @@ def simulate(path, stimulus, dt, fires=np.greater):
                 y = p["weight"] @ y + p["bias"]
                 continue
             i, v = current[name], voltage[name]
-            i = i + dt / p["tau_syn"] * (-i + p["w_in"] * y)
-            v = v + dt / p["tau_mem"] * (p["v_leak"] - v + p["r"] * i)
+            if p["type"] == b"CubaLIF":
+                i = i + dt / p["tau_syn"] * (-i + p["w_in"] * y)
+                v = v + dt / p["tau_mem"] * (p["v_leak"] - v + p["r"] * i)
+            else:
+                v = v + dt / p["tau"] * (p["v_leak"] - v + p["r"] * y)
             y = fires(v, p["v_threshold"]).astype(np.float32)
-            current[name], voltage[name] = i, np.where(y > 0, p["v_reset"], v)
+            current[name], voltage[name] = i, np.where(y > 0, p.get("v_reset", 0), v)
         outputs.append(y)
     return np.array(outputs)
 
 
 @pytest.mark.parametrize("fires", [np.greater, np.greater_equal])
 @pytest.mark.parametrize("slip", [1.0, 1 - 3e-7, 1 + 3e-7])
-def test_equations_of_the_file_give_the_spikes_of_the_circuit(tmp_path, fires, slip):
+@pytest.mark.parametrize(("neuron", "sizes"), [("cuba", SIZES), ("lif", (64, 40, 30, 20, 10))])
+def test_equations_of_the_file_give_the_spikes_of_the_circuit(tmp_path, fires, slip, neuron, sizes):
     x = data.load("digits").x_test[:100]
-    network = initial_weights(SIZES, 5)
-    file = exchange.write(tmp_path / "n.nir", network)
-    spikes, _ = algebra.Network(network).outputs(x)
+    network = Weights.random(sizes, 5)
+    file = exchange.write(tmp_path / "n.nir", network, neuron=neuron)
+    spikes = x
+    for matrix in network.values():
+        spikes = spikes @ matrix.astype(int).T > 512
     assert spikes.any(axis=0).sum() > 1
     # All samples are one stimulus: nothing may be carried from one to the next.
     assert np.array_equal(simulate(file, x, exchange.STEP * slip, fires), spikes)
@@ -92,6 +100,16 @@ def test_sums_beside_the_threshold(tmp_path):
         assert out.tolist() == [[0, 0, 1]] * 2  # three h of 254 each: 762 > 512
 
 
+def test_every_version_of_nir_can_read_the_file(tmp_path, weights):
+    """1.0.6 brought v_reset, which older ones refuse and which is 0 where it is left out."""
+    for neuron in exchange.MODELS:
+        path = exchange.write(tmp_path / "n.nir", weights, neuron=neuron)
+        with h5py.File(path, "r") as file:
+            assert all("v_reset" not in node for node in file["node/nodes"].values())
+        read = nir.read(path).nodes["h"]
+        assert not np.any(getattr(read, "v_reset", 0))
+
+
 def test_the_network_that_ships_comes_back_identical(sbp, tmp_path):
     file, out = tmp_path / "mnist.nir", tmp_path / "back"
     code, printed, _ = sbp("export", "pretrained", "--to", "nir", file)
@@ -105,21 +123,25 @@ def test_the_network_that_ships_comes_back_identical(sbp, tmp_path):
     assert checkpoint.load_history(out)["dataset"] == "mnist"
 
 
-@given(seed=st.integers(0, 2**32 - 1), sizes=st.tuples(*[st.integers(1, 9)] * 3))
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    sizes=st.lists(st.integers(1, 9), min_size=2, max_size=6),
+    neuron=st.sampled_from(exchange.MODELS),
+)
 @settings(max_examples=8, deadline=None)
-def test_round_trip(tmp_path_factory, seed, sizes):
+def test_round_trip(tmp_path_factory, seed, sizes, neuron):
     rng = np.random.default_rng(seed)
-    n_in, n_h, n_o = sizes
     network = {
-        "W1": (2 * rng.integers(-128, 128, (n_h, n_in))).astype(np.int16),
-        "W2": (2 * rng.integers(-128, 128, (n_o, n_h))).astype(np.int16),
+        f"W{k}": (2 * rng.integers(-128, 128, (n_post, n_pre))).astype(np.int16)
+        for k, (n_pre, n_post) in enumerate(pairwise(sizes), 1)
     }
     path = tmp_path_factory.mktemp("round") / "n.nir"
-    back, losses, _ = exchange.read(exchange.write(path, network))
+    back, losses, _ = exchange.read(exchange.write(path, network, neuron=neuron))
+    assert back.keys() == network.keys()
     assert all(np.array_equal(back[name], network[name]) for name in network)
     assert [(x.largest, x.rms, x.saturated, x.scale) for x in losses.values()] == [
         (0, 0, 0, (1, 1))
-    ] * 2
+    ] * len(network)
 
 
 def test_the_package_nir_accepts_the_file(tmp_path, weights):
@@ -235,19 +257,110 @@ def test_weights_on_the_chips_grid_stay_whatever_side_the_threshold_is(tmp_path)
         assert losses["W1"].largest == 0
 
 
-LIF2 = (lif(3), lif(2))
+def flatten(n):
+    return nir.Flatten({"input": np.array([n])}, 0, -1)
+
+
+def test_shape_only_nodes_are_passed_over(tmp_path):
+    """As in the example that NIR documents for snnTorch, which begins with a Flatten."""
+    rng = np.random.default_rng(3)
+    w1, w2 = rng.normal(size=(3, 4)), rng.normal(size=(2, 3))
+    plain, _, _ = imported(tmp_path, network_of(nir.Linear(w1), nir.Linear(w2)))
+    shape = np.array([1, 2, 2])
+    graph = chain(
+        nir.Input(shape), nir.Flatten({"input": shape}, 0, -1), nir.Linear(w1), lif(3), flatten(3),
+        nir.Linear(w2), lif(2), nir.Output(np.array([2])),
+    )  # fmt: skip
+    assert imported(tmp_path, graph)[0] == plain
+
+
+def test_scales_are_folded_into_the_weights(tmp_path):
+    """x -> s0 x -> W1 -> s1 -> h: the matrix is diag(s1) W1 diag(s0), the bias s1 b."""
+    rng = np.random.default_rng(4)
+    w1, b, s0, s1 = rng.normal(size=(3, 4)), np.array([0.1, -0.2, 0.1]), 0.5, rng.uniform(1, 2, 3)
+    factors = s0 * np.ones(4)
+    graph = chain(
+        nir.Input(np.array([4])), nir.Scale(factors), nir.Affine(w1, b), nir.Scale(s1), lif(3),
+        nir.Linear(np.full((2, 3), 0.25)), lif(2), nir.Output(np.array([2])),
+    )  # fmt: skip
+    folded = network_of(nir.Affine(s1[:, None] * w1 * s0, s1 * b))
+    assert imported(tmp_path, graph)[0] == imported(tmp_path, folded)[0]
+
+
+def test_a_graph_inside_the_graph_is_part_of_the_chain(tmp_path):
+    rng = np.random.default_rng(5)
+    w1, w2, w3 = rng.normal(size=(3, 4)), rng.normal(size=(3, 3)), rng.normal(size=(2, 3))
+    inner = chain(
+        nir.Input(np.array([3])), nir.Linear(w2), lif(3), flatten(3), nir.Output(np.array([3]))
+    )
+    nodes = {
+        "input": nir.Input(np.array([4])), "a": nir.Linear(w1), "b": lif(3), "block": inner,
+        "c": nir.Linear(w3), "d": lif(2), "output": nir.Output(np.array([2])),
+    }  # fmt: skip
+    graph = nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False)
+    flat = chain(
+        nir.Input(np.array([4])), nir.Linear(w1), lif(3), nir.Linear(w2), lif(3), nir.Linear(w3),
+        lif(2), nir.Output(np.array([2])),
+    )  # fmt: skip
+    weights = imported(tmp_path, graph)[0]
+    assert weights.sizes == (4, 3, 3, 2)
+    assert weights == imported(tmp_path, flat)[0]
+
+
+def test_what_vanishes_is_told(sbp, tmp_path):
+    small = network_of(nir.Linear(np.full((3, 4), 1e-3)))  # 0.5 of 2 on the chip: rounds to 0
+    nir.write(tmp_path / "n.nir", small)
+    code, printed, told = sbp("import", tmp_path / "n.nir", "--out", tmp_path / "out")
+    assert code == 0
+    assert "12 became 0; relative error 1e+02 %" in printed
+    assert "warning: most of W1 is lost" in told
+    assert "12 of 12 weights became 0" in told
+    assert "most of W2" not in told
+
+
+def test_a_digest_that_does_not_fit_is_refused(refused, tmp_path, weights):
+    path = exchange.write(tmp_path / "n.nir", weights)
+    with h5py.File(path, "r+") as file:
+        matrix = file["node/nodes/W2/weight"]
+        matrix[0, 0] = matrix[0, 0] + 2
+    line = refused("import", path, "--out", tmp_path / "out")
+    assert "digest" in line
+    assert not (tmp_path / "out").exists() or not [*(tmp_path / "out").iterdir()]
+
+
+def test_three_matrices_go_out_whole(sbp, tmp_path):
+    network = Weights.random((64, 12, 8, 10), 1)
+    np.savez(tmp_path / "w.npz", **network)
+    for form in exchange.FORMATS:
+        file = tmp_path / f"w.{form}"
+        if form == "npz":
+            file = tmp_path / "other.npz"
+        assert sbp("export", tmp_path / "w.npz", file)[0] == 0
+        if form == "csv":
+            assert len(file.read_text().splitlines()) == 1 + 64 * 12 + 12 * 8 + 8 * 10
+        elif form == "nir":
+            assert exchange.read(file)[0] == network
+        else:
+            assert checkpoint.load_weights(file) == network
+
+
 BAD = {
     "unknown node": (
         lambda: chain(
-            nir.Input(np.array([4])), nir.Linear(np.ones((3, 4))), nir.Scale(np.ones(3)),
+            nir.Input(np.array([4])), nir.Linear(np.ones((3, 4))), nir.I(np.ones(3)),
             nir.Output(np.array([3])),
         ),
-        "node 'scale' is a Scale", "allowed: Input, Affine",
+        "node 'i' is a I", "fully connected layers", "allowed: Input, Affine",
     ),
-    "two layers": (
-        lambda: chain(nir.Input(np.array([4])), nir.Linear(np.ones((3, 4))), lif(3),
+    "no neurons": (
+        lambda: chain(nir.Input(np.array([4])), nir.Linear(np.ones((3, 4))),
                       nir.Output(np.array([3]))),
-        "no network of three layers: 4 nodes, 3 edges: input (Input)", "allowed: the chain",
+        "linear (Linear) is no layer", "allowed: the chain",
+    ),
+    "two matrices": (
+        lambda: chain(nir.Input(np.array([4])), nir.Linear(np.ones((3, 4))),
+                      nir.Linear(np.ones((3, 3))), lif(3), nir.Output(np.array([3]))),
+        "is no layer", "allowed: the chain",
     ),
     "recurrent": (
         lambda: nir.NIRGraph(
@@ -397,6 +510,7 @@ def test_without_the_package_nir(refused, run, tmp_path, monkeypatch):
 
 def test_names_written_out_for_speed():
     assert command.FORMATS == exchange.FORMATS
+    assert command.MODELS == exchange.MODELS
 
 
 def test_the_published_table_is_what_was_measured():

@@ -12,6 +12,7 @@ from sbp.app.cli.paths import FILE, OUT_RUN, RUN, Writes, command
 from sbp.errors import FileError
 
 FORMATS = ("nir", "npz", "csv")  # written out, as in sbp.app.cli.options; a test compares them
+MODELS = ("cuba", "lif")
 
 
 ENDINGS = " or ".join(f"*.{form}" for form in FORMATS)
@@ -34,7 +35,13 @@ ENDINGS = " or ".join(f"*.{form}" for form in FORMATS)
     help="Default: as the file's name ends, else nir.  nir: the graph that snnTorch, Norse, Spyx "
     "and others read; npz, csv: plain weights.",
 )
-def export(run: str, file: Path, form: str | None) -> None:
+@click.option(
+    "--neuron",
+    type=click.Choice(MODELS),
+    help="Neuron of a NIR file: CubaLIF, or LIF for receivers without synaptic currents (sinabs). "
+    "Default cuba.",
+)
+def export(run: str, file: Path, form: str | None, neuron: str | None) -> None:
     """Write a trained network for other simulators.
 
     RUN is the folder of a training run, a weights.npz, or `pretrained`.  A receiver of the NIR
@@ -48,6 +55,8 @@ def export(run: str, file: Path, form: str | None) -> None:
     if form and ending and ending != form:
         raise click.UsageError(f"--to {form} into {file.name}: name the file *.{form}")
     form = form or ending or "nir"
+    if neuron and form != "nir":
+        raise click.UsageError(f"--neuron has no effect on {form}: it holds weights only")
     weights = load_weights(run)
     from sbp.app import exchange
 
@@ -55,7 +64,7 @@ def export(run: str, file: Path, form: str | None) -> None:
         about = {"dataset": dataset_of(run)[0]}
     except click.UsageError:
         about = {}
-    exchange.write(file, weights, form, about)
+    exchange.write(file, weights, form, about, neuron=neuron or "cuba")
     size = file.stat().st_size / 1000
     click.echo(f"{file}: {exchange.facts(weights, None)['sizes']}, {form}, {size:,.1f} kB")
     if form == "nir":
@@ -79,7 +88,7 @@ def export(run: str, file: Path, form: str | None) -> None:
 )
 @click.option("--force", is_flag=True, help="Write over the run that is in --out.")
 def import_(file: Path, out: Path, force: bool) -> None:
-    """Read a network of three layers from a NIR file.
+    """Read a network of fully connected layers from a NIR file.
 
     Weights are scaled to the chip's threshold of 512, rounded to even integers and clipped to
     -256..254; what that loses is told.  The chip's neurons are memoryless: of a neuron with
@@ -96,7 +105,6 @@ def import_(file: Path, out: Path, force: bool) -> None:
 
     from sbp.app import exchange
     from sbp.files import arrays_digest
-    from sbp.learn.training import sizes_of
 
     weights, losses, about = exchange.read(file)
     known = {"dataset": about["dataset"]} if "dataset" in about else {}
@@ -106,7 +114,7 @@ def import_(file: Path, out: Path, force: bool) -> None:
         {
             **known,
             "imported": file.name,
-            "sizes": sizes_of(weights),
+            "sizes": weights.sizes,
             "loss": {name: asdict(loss) for name, loss in losses.items()},
             "digest": arrays_digest(weights),
         },
@@ -114,7 +122,7 @@ def import_(file: Path, out: Path, force: bool) -> None:
     # Only now, so that a full disk costs nothing: the checkpoints of the run that was here.
     for path in (folder.newest, folder.previous):
         path.unlink(missing_ok=True)
-    click.secho(f"{file}: {'-'.join(map(str, sizes_of(weights)))}", bold=True)
+    click.secho(f"{file}: {'-'.join(map(str, weights.sizes))}", bold=True)
     for name, loss in losses.items():
         low, high = loss.scale
         factor = f"{low:g}" if low == high else f"{low:g} to {high:g}"
@@ -123,7 +131,16 @@ def import_(file: Path, out: Path, force: bool) -> None:
             f"at most {loss.largest:.3g}, rms {loss.rms:.3g}; "
             f"{loss.saturated:,} saturated"
             + (f", the furthest by {loss.furthest:.4g}" if loss.saturated else "")
+            + (f"; {loss.vanished:,} became 0" if loss.vanished else "")
+            + (f"; relative error {100 * loss.relative:.2g} %" if loss.relative else "")
         )
+    for name, loss in losses.items():
+        if loss.mostly_lost:
+            click.echo(
+                f"sbp: warning: most of {name} is lost on the chip's grid: {loss.vanished:,} of "
+                f"{loss.weights:,} weights became 0, relative error {100 * loss.relative:.3g} %",
+                err=True,
+            )
     click.echo(
         f"saved in {out}: weights.npz, history.json  (weights {arrays_digest(weights)[:12]})"
     )
