@@ -22,13 +22,14 @@ import numpy as np
 from sbp import engines
 from sbp.app.notebook import show
 from sbp.circuits import gating_chain, learning_circuit
+from sbp.difference import first_difference, first_weight_difference
 from sbp.engines import compiled, reference
 from sbp.errors import MissingDependency
 from sbp.learn import data
 from sbp.learn.training import initial_weights, one_hot
 from sbp.plots import raster
 from sbp.program import lower
-from sbp.run import ALL_SPIKES, first_difference, first_weight_difference
+from sbp.run import ALL_SPIKES
 
 # %% tags=["parameters"] quick={"SAMPLES": 4, "FUSED_SAMPLES": 50}
 SAMPLES = 20  # digits through the network of Lava processes

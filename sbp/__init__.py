@@ -13,9 +13,10 @@ command.
 
 from sbp import engines
 from sbp.circuits import gating_chain, inference_circuit, learning_circuit, single_layer_circuit
+from sbp.difference import first_difference
 from sbp.errors import SbpError
 from sbp.program import Program, State, lower
-from sbp.run import ALL_SPIKES, NOTHING, Counters, Record, Run, copies_parted, first_difference
+from sbp.run import ALL_SPIKES, NOTHING, Counters, Record, Run, copies_parted
 from sbp.spec import (
     Circuit,
     LearningRule,

@@ -227,9 +227,8 @@ def replay(
         if wrapped.any():
             found.wraps[p] += np.add.reduceat(wrapped, starts)
             if strict:
-                where = _neuron(program, int(np.argmax(wrapped)))
-                raise strict_error(program, now, "register wrap", f"population {where[0]}, "
-                                   f"neuron {where[1]}")  # fmt: skip
+                name, _ = _neuron(program, int(np.argmax(wrapped)))
+                raise strict_error(program, now, "register wrap", f"population {name}")
         spikes = given[step]
         differ = spikes != (~found.dead & (v > threshold))
         if differ.any():

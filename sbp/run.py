@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from html import escape
+from typing import ClassVar
 
 import numpy as np
 
@@ -34,6 +36,13 @@ class Record:
     start: int = 0
     stop: int | None = None
     phases: Iterable[int] | None = None
+
+    def __post_init__(self) -> None:
+        # Looked at more than once, and an iterator gives its items once.
+        for what in ("spikes", "u", "v", "phases"):
+            chosen = getattr(self, what)
+            if chosen is not None and not isinstance(chosen, str):
+                object.__setattr__(self, what, tuple(chosen))
 
     def names(self, program: Program, what: str) -> tuple[str, ...]:
         """The populations of which `what` is kept, checked against `program`."""
@@ -77,7 +86,21 @@ ALL_SPIKES = Record(spikes="all")
 NOTHING = Record()
 
 
-@dataclass
+#: What the one line of `Counters` tells.
+COUNTERS_SHOWN = ("steps", "spikes", "synaptic_operations", "synaptic_updates", "wraps")
+
+
+def _table(title: str, rows: Iterable[tuple[str, str]]) -> str:
+    """A table of two columns for a notebook."""
+    lines = "".join(
+        f"<tr><th scope='row' style='text-align: left'>{escape(name)}</th>"
+        f"<td style='text-align: right'>{escape(value)}</td></tr>"
+        for name, value in rows
+    )
+    return f"<table><caption>{escape(title)}</caption><tbody>{lines}</tbody></table>"
+
+
+@dataclass(repr=False)
 class Counters:
     """Operations of a run, summed over samples for each phase.
 
@@ -107,6 +130,8 @@ class Counters:
     learning_visits: np.ndarray
     synaptic_updates: np.ndarray
 
+    BY_PROJECTION: ClassVar = ("synaptic_operations", "learning_visits", "synaptic_updates")
+
     @classmethod
     def zeros(cls, program: Program) -> Counters:
         """Nothing counted yet."""
@@ -121,7 +146,20 @@ class Counters:
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """Names of the counters, in order."""
-        return tuple(cls.__dataclass_fields__)
+        return tuple(field.name for field in fields(cls))
+
+    def totals(self) -> dict[str, int]:
+        """Each counter summed over phases, populations and projections."""
+        return {name: int(getattr(self, name).sum()) for name in self.names()}
+
+    def __repr__(self) -> str:
+        totals = self.totals()
+        parts = [f"{totals[name]:,} {name.replace('_', ' ')}" for name in COUNTERS_SHOWN]
+        return f"<Counters: {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        rows = [(name.replace("_", " "), f"{total:,}") for name, total in self.totals().items()]
+        return _table("Counters, all phases together", rows)
 
     def __add__(self, other: Counters) -> Counters:
         return Counters(*(getattr(self, n) + getattr(other, n) for n in self.names()))
@@ -152,7 +190,7 @@ class Counters:
         updates by target population.
         """
         values = getattr(self, name)
-        if values.shape[1:] != (len(program.projections),):
+        if name not in self.BY_PROJECTION:
             return values
         out = np.zeros_like(self.spikes)
         for i, projection in enumerate(program.projections):
@@ -182,7 +220,7 @@ def copies_parted(program: Program, state: State) -> dict[str, int]:
     return parted
 
 
-@dataclass
+@dataclass(repr=False)
 class Run:
     """The result of running a program.
 
@@ -212,6 +250,40 @@ class Run:
     counters: Counters
     engine: str = field(default="reference", compare=False)
 
+    def _steps(self) -> str:
+        if not self.n_steps:
+            return "no steps"
+        return f"steps {self.first_step} to {self.first_step + self.n_steps - 1}"
+
+    def _faults(self) -> str:
+        found = [f"{count:,} {what}" for what, count in self.faults().items() if count]
+        return ", ".join(found) or "none"
+
+    def __repr__(self) -> str:
+        sizes = "-".join(map(str, self.program.sizes))
+        spikes = int(self.counters.spikes.sum())
+        return (
+            f"<Run of {self.program.name} {sizes} on {self.engine}: {self._steps()}, "
+            f"{spikes:,} spikes, recorded {len(self.recorded):,} steps; faults: {self._faults()}>"
+        )
+
+    def _repr_html_(self) -> str:
+        recorded = [
+            f"{what} of {', '.join(names)}"
+            for what, names in (("spikes", self.spikes), ("u", self.u), ("v", self.v))
+            if names
+        ]
+        totals = self.counters.totals()
+        rows = [
+            ("engine", self.engine),
+            ("steps", self._steps()),
+            ("recorded", f"{len(self.recorded):,} steps: {'; '.join(recorded) or 'nothing'}"),
+            *((name.replace("_", " "), f"{totals[name]:,}") for name in COUNTERS_SHOWN[1:]),
+            ("faults", self._faults()),
+        ]
+        sizes = "-".join(map(str, self.program.sizes))
+        return _table(f"Run of the {self.program.name} circuit {sizes}", rows)
+
     @property
     def weights(self) -> Weights:
         """Each parameter as its first copy holds it: int16, (n_post, n_pre)."""
@@ -227,17 +299,26 @@ class Run:
         return getattr(self, what)[name][self.phases == phase]
 
     def faults(self) -> dict[str, int]:
-        """Totals of what should not happen: wraps, coincidences, ungated spikes, parted copies."""
-        return {
-            "register wraps": int(self.counters.wraps.sum()),
-            "coincidences outside the learning phases": int(
-                self.counters.coincidences(self.program).sum()
-            ),
-            "ungated spikes": int(self.counters.ungated(self.program).sum()),
-            "synapses whose copies have parted": sum(
-                copies_parted(self.program, self.state).values()
-            ),
-        }
+        """As `faults` of this run."""
+        return faults(self.program, self.state, self.counters)
+
+
+def faults(program: Program, state: State, counters: Counters) -> dict[str, int]:
+    """Totals of what should not happen: wraps, coincidences, ungated spikes, parted copies.
+
+    Parameters
+    ----------
+    program : Program
+    state : State
+        After the last of the steps that were counted.
+    counters : Counters
+    """
+    return {
+        "register wraps": int(counters.wraps.sum()),
+        "coincidences outside the learning phases": int(counters.coincidences(program).sum()),
+        "ungated spikes": int(counters.ungated(program).sum()),
+        "synapses whose copies have parted": sum(copies_parted(program, state).values()),
+    }
 
 
 def strict_error(program: Program, step: int, what: str, where: str) -> ChipError:
@@ -248,11 +329,11 @@ def strict_error(program: Program, step: int, what: str, where: str) -> ChipErro
     )
 
 
-_warned: set[str] = set()
+_warned: set[tuple[str, str]] = set()
 
 
 def warn_once(run: Run) -> None:
-    """Warn about wraps and stray coincidences, once a session for each kind."""
+    """Warn about wraps and stray coincidences, once for each kind and each program."""
     counts = {
         "register wraps": int(run.counters.wraps.sum()),
         "coincidences outside the learning phases": int(
@@ -260,87 +341,11 @@ def warn_once(run: Run) -> None:
         ),
     }
     for what, count in counts.items():
-        if count and what not in _warned:
-            _warned.add(what)
+        if count and (run.program.digest, what) not in _warned:
+            _warned.add((run.program.digest, what))
             warnings.warn(
                 f"{count} {what} in the {run.program.name} circuit "
-                "(counted in run.counters; strict=True raises; not warned again)",
+                "(counted in run.counters; strict=True raises; not warned again for this circuit)",
                 RuntimeWarning,
                 stacklevel=3,
             )
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The first place where two runs differ, and how many there are in all."""
-
-    what: str
-    step: int
-    phase: int
-    population: str
-    index: tuple[int, ...]
-    values: tuple[int, int]
-    total: int
-
-    def __str__(self) -> str:
-        place = (
-            f"step {self.step} (phase {self.phase}), population {self.population}, "
-            f"neuron {self.index[0]}"
-            if self.what == "spikes"
-            else f"after the last step, weights {self.population}{list(self.index)}"
-        )
-        return (
-            f"first difference: {place}: {self.values[0]} against {self.values[1]}; "
-            f"{self.total} differing {'spikes' if self.what == 'spikes' else 'weights'} in all"
-        )
-
-
-def first_difference(
-    expected: dict[str, np.ndarray], found: dict[str, np.ndarray], period: int
-) -> Difference | None:
-    """Compare spike trains, earliest step first; None if they are equal.
-
-    Parameters
-    ----------
-    expected, found : dict of str to ndarray of bool, shape (n_steps, size)
-        `found` holds at least the populations of `expected`.
-    period : int
-        Steps of a sample, to name the phase.
-    """
-    best: tuple[int, str, int] | None = None
-    total = 0
-    for name, train in expected.items():
-        if train.shape != found[name].shape:
-            raise SpecError(
-                f"spikes of {name} have shape {found[name].shape}", allowed=str(train.shape)
-            )
-        differ = np.argwhere(train != found[name])
-        total += len(differ)
-        if len(differ) and (best is None or differ[0][0] < best[0]):
-            best = int(differ[0][0]), name, int(differ[0][1])
-    if best is None:
-        return None
-    step, name, neuron = best
-    values = int(expected[name][step, neuron]), int(found[name][step, neuron])
-    return Difference("spikes", step, step % period, name, (neuron,), values, total)
-
-
-def first_weight_difference(
-    expected: Mapping[str, np.ndarray],
-    found: Mapping[str, np.ndarray],
-    steps: int,
-    period: int,
-) -> Difference | None:
-    """Compare weight matrices after `steps` steps; None if they are equal."""
-    first: tuple[str, tuple[int, ...]] | None = None
-    total = 0
-    for name, matrix in expected.items():
-        differ = np.argwhere(matrix != found[name])
-        total += len(differ)
-        if len(differ) and first is None:
-            first = name, tuple(map(int, differ[0]))
-    if first is None:
-        return None
-    name, index = first
-    values = int(expected[name][index]), int(found[name][index])
-    return Difference("weights", steps, (steps - 1) % period, name, index, values, total)

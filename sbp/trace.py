@@ -43,11 +43,17 @@ import numpy as np
 
 from sbp import engines
 from sbp.circuits.registry import build, families
+from sbp.difference import (
+    RECORDED,
+    Difference,
+    first_recorded_difference,
+    first_weight_difference,
+)
 from sbp.errors import FileError, SbpError
 from sbp.files import read_npz, write_atomic, write_npz
 from sbp.loihi import clip_weight
 from sbp.program import Program, lower
-from sbp.run import Difference, Record, first_difference, first_weight_difference
+from sbp.run import Record
 from sbp.spec import Circuit
 
 Arrays = dict[str, np.ndarray]
@@ -96,18 +102,6 @@ class Trace:
     def n_spikes(self) -> int:
         """Spikes of all populations, those of the sources too."""
         return sum(int(train.sum()) for train in self.spikes.values())
-
-
-@dataclass(frozen=True)
-class RegisterDifference(Difference):
-    """The first place where a current u or membrane potential v differs."""
-
-    def __str__(self) -> str:
-        return (
-            f"first difference: step {self.step} (phase {self.phase}), population "
-            f"{self.population}, neuron {self.index[0]}: {self.what} is {self.values[0]} against "
-            f"{self.values[1]} (register units); {self.total} differing values in all"
-        )
 
 
 def record(
@@ -283,11 +277,10 @@ def verify(
         program, program.state(trace.initial), trace.stimulus, record=keep, **options
     )
     period = program.period
-    found = [first_difference(trace.spikes, run.spikes, period)]
-    for what in ("u", "v"):
-        difference = first_difference(getattr(trace, what), getattr(run, what), period)
-        if difference is not None:
-            found.append(RegisterDifference(**{**vars(difference), "what": what}))
+    found = [
+        first_recorded_difference(getattr(trace, what), getattr(run, what), what, period)
+        for what in RECORDED
+    ]
     differences = [difference for difference in found if difference is not None]
     if differences:
         return min(differences, key=lambda difference: difference.step)

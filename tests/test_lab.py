@@ -22,12 +22,13 @@ from sbp import trace
 from sbp.algebra import Network
 from sbp.app import lab
 from sbp.circuits import inference_circuit, learning_circuit
+from sbp.difference import first_difference
 from sbp.engines import reference
 from sbp.learn import pretrained
 from sbp.learn.data import load
 from sbp.learn.training import Measures, initial_weights, one_hot, outputs
 from sbp.program import NO_MATRIX, lower
-from sbp.run import Record, first_difference
+from sbp.run import Record
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "book" / "lab.md"

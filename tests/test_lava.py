@@ -24,11 +24,12 @@ from hypothesis import strategies as st
 from strategies import circuits, random_stimulus, random_weights
 
 from sbp import engines, trace
+from sbp.difference import first_difference
 from sbp.engines import compiled, lava, reference
 from sbp.engines.lava.install import require
 from sbp.errors import ChipError, MissingDependency, SpecError
 from sbp.program import lower
-from sbp.run import ALL_SPIKES, Record, first_difference
+from sbp.run import ALL_SPIKES, Record
 from sbp.spec import (
     Circuit,
     LearningRule,
@@ -134,7 +135,7 @@ def run_golden(name, samples=None, **options):
 
 
 def test_learning_circuit_on_stock_processes():
-    _, run = run_golden("mnist_40_24_10", samples=30)
+    _, run = run_golden("mnist_40_24_10", samples=30, layout="network")
     # The traces are no trivial ones: errors of both signs, and weights that moved.
     assert run.spikes["d+"].any()
     assert run.spikes["d-"].any()
@@ -221,7 +222,7 @@ def test_a_new_network_goes_on_from_any_state(layout):
 
 def test_a_network_of_no_steps_changes_nothing():
     case = short_chain(2)
-    run = lava.run(case.program, case.state, steps=0, record=ALL_SPIKES)
+    run = lava.run(case.program, case.state, steps=0, record=ALL_SPIKES, layout="network")
     assert run.state.same_as(case.state)
     assert run.spikes["s1"].shape == (0, 16)
 
@@ -237,7 +238,7 @@ def test_no_steps_that_record_change_nothing_either():
 
 def test_a_closed_session_says_so_and_keeps_its_state():
     case = short_chain(2)
-    with lava.Session(case.program, case.state) as session:
+    with lava.Session(case.program, case.state, layout="network") as session:
         run = session.run(case.stimulus)
     assert session.state.same_as(run.state)
     session.close()
@@ -300,7 +301,7 @@ def test_circuits_nobody_thought_of():
         stimulus = random_stimulus(program, 4, rng)
         expected = reference.run(program, state, stimulus, record=ALL_SPIKES)
         assume(expected.counters.spikes.sum() > 5)
-        found = lava.run(program, state, stimulus, record=ALL_SPIKES)
+        found = lava.run(program, state, stimulus, record=ALL_SPIKES, layout="network")
         if any(found.departures.values()):
             seen["departed"] += 1
             return
@@ -448,7 +449,7 @@ def test_a_run_with_the_stock_learning_model_is_checked():
         stock = lava.run(program, state, stimulus, learning="stock")
     assert stock.weights["W"][0, 0] == 253
     assert stock.faults()["weights in which Lava departed from the chip"] == 1
-    assert_same(expected, lava.run(program, state, stimulus))
+    assert_same(expected, lava.run(program, state, stimulus, layout="network"))
 
 
 def potentials(steps, **registers):
@@ -514,10 +515,10 @@ def test_lif_has_no_refractory_time():
     expected = reference.run(program, program.state(), stimulus, record=ALL_SPIKES)
     assert expected.spikes["a"][:, 0].tolist() == [0, 1, 0, 1, 0, 1, 0, 1]
     with pytest.warns(RuntimeWarning, match=r"departed .* 6 spikes.*step 2 .*population a\[0\]"):
-        found = lava.run(program, program.state(), stimulus, record=ALL_SPIKES)
+        found = lava.run(program, program.state(), stimulus, record=ALL_SPIKES, layout="network")
     assert found.spikes["a"][:, 0].tolist() == [0, 1, 1, 1, 1, 1, 1, 1]
     assert found.departures["spikes"] == 6
-    with lava.Session(program, program.state()) as session:
+    with lava.Session(program, program.state(), layout="network") as session:
         with pytest.raises(ChipError, match="departed"):
             session.run(stimulus, strict=True)
         with pytest.raises(lava.LavaError, match="has ended; open a new session"):
@@ -535,11 +536,11 @@ def test_lif_clips_the_membrane_where_the_chip_wraps_it():
         warnings.simplefilter("ignore", RuntimeWarning)
         expected = reference.run(program, program.state(), stimulus, record=ALL_SPIKES)
         assert expected.counters.wraps.sum() > 0
-        found = lava.run(program, program.state(), stimulus, record=ALL_SPIKES)
+        found = lava.run(program, program.state(), stimulus, record=ALL_SPIKES, layout="network")
         assert found.departures["registers"] + found.departures["spikes"] > 0
         assert found.counters.wraps.sum() > 0
-        with pytest.raises(ChipError, match="register wrap in population a, neuron 0"):
-            lava.run(program, program.state(), stimulus, strict=True)
+        with pytest.raises(ChipError, match="register wrap in population a at step"):
+            lava.run(program, program.state(), stimulus, strict=True, layout="network")
 
 
 @pytest.mark.parametrize(
@@ -563,7 +564,7 @@ def test_lif_clips_the_membrane_where_the_chip_wraps_it():
 def test_what_lava_cannot_hold_exactly_is_refused(program, message):
     weights = {name: np.zeros((r, c), int) for name, r, c in program.parameters}
     with pytest.raises(SpecError, match=message):
-        lava.run(program, program.state(weights), steps=3)
+        lava.run(program, program.state(weights), steps=3, layout="network")
 
 
 def test_other_refusals():
@@ -576,7 +577,7 @@ def test_other_refusals():
     ):
         program = lower(dataclasses.replace(circuit, **change))
         with pytest.raises(SpecError, match=message):
-            lava.run(program, program.state({"W": np.array([[0]])}), steps=3)
+            lava.run(program, program.state({"W": np.array([[0]])}), steps=3, layout="network")
 
 
 @pytest.mark.parametrize("rule", [(2, 0), (-6, 6), (34, 2), (0, 0)])
@@ -586,7 +587,7 @@ def test_other_learning_rules(rule):
     stimulus = {"in": np.ones((6, 1), int)}
     expected = reference.run(program, state, stimulus, record=ALL_SPIKES)
     assert expected.counters.synaptic_updates.sum() == 6
-    assert_same(expected, lava.run(program, state, stimulus, record=ALL_SPIKES))
+    assert_same(expected, lava.run(program, state, stimulus, record=ALL_SPIKES, layout="network"))
 
 
 # --- the way to a board -------------------------------------------------------------------------
@@ -636,6 +637,16 @@ def test_the_board_gets_the_same_graph():
     assert len(ours.synapses) == projections == 102
     stock = {LIF, Dense, graph.DelayDense, LearningDense, source.RingBuffer, sink.RingBuffer}
     assert {type(process) for process in ours.processes} == stock
+
+
+def test_the_layout_that_is_meant():
+    for options, chunk in (
+        ({}, 200), ({"layout": "network"}, 10), ({"layout": "fused"}, 200),
+        ({"learning": "stock"}, 10), ({"target": "loihi2"}, 10),
+    ):  # fmt: skip
+        assert lava.ENGINE.chunk(**options) == chunk
+    case = short_chain(1)
+    assert lava.run(case.program, case.state, case.stimulus).layout == "fused"
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def nothing_left():
 def next_run_works():
     program = lower(gating_chain(8, 3, 2))
     stimulus = {"input": np.eye(8, dtype=int)}
-    run = lava.run(program, program.state(), stimulus)
+    run = lava.run(program, program.state(), stimulus, layout="network")
     assert run.state.same_as(reference.run(program, program.state(), stimulus).state)
 
 
@@ -152,7 +152,7 @@ def test_after_ctrl_c_the_same_program_can_go_on(nothing_left):
     process = start(
         """
         signal.signal(signal.SIGALRM, signal.default_int_handler)
-        with lava.Session(program, state) as session:
+        with lava.Session(program, state, layout="network") as session:
             run = session.run(stimulus)
             signal.setitimer(signal.ITIMER_REAL, 0.5)
             try:
@@ -160,7 +160,7 @@ def test_after_ctrl_c_the_same_program_can_go_on(nothing_left):
             except KeyboardInterrupt:
                 say("interrupted")
         assert session.state.same_as(run.state)
-        again = lava.run(program, run.state, stimulus)
+        again = lava.run(program, run.state, stimulus, layout="network")
         say(again.state.step)
         """
     )
@@ -172,7 +172,7 @@ def test_after_ctrl_c_the_same_program_can_go_on(nothing_left):
 def test_a_forgotten_close_does_not_hang_the_exit(nothing_left):
     process = start(
         """
-        session = lava.Session(program, state)
+        session = lava.Session(program, state, layout="network")
         run = session.run(stimulus)
         say(run.n_steps)
         """
@@ -185,7 +185,7 @@ def test_a_forgotten_close_does_not_hang_the_exit(nothing_left):
 def test_an_error_between_runs_ends_everything(nothing_left):
     process = start(
         """
-        with lava.Session(program, state) as session:
+        with lava.Session(program, state, layout="network") as session:
             session.run(stimulus)
             raise RuntimeError("something else")
         """
@@ -235,7 +235,7 @@ def test_a_process_killed_from_outside_is_noticed(nothing_left):
     process = start(
         """
         import threading
-        session = lava.Session(program, state)
+        session = lava.Session(program, state, layout="network")
         session.run(stimulus)
         victim = session._backend._host._runtime._messaging_infrastructure.actors[0]
         threading.Timer(0.5, victim.kill).start()
@@ -273,7 +273,7 @@ def test_strict_errors_of_the_kernels_arrive_as_themselves():
 
 
 def test_too_few_open_files_are_said_before_the_run(nothing_left):
-    process = start("lava.run(program, state, stimulus)", prelude="ulimit -n 100")
+    process = start("lava.run(program, state, stimulus, layout='network')", prelude="ulimit -n 100")
     nothing_left.append(process)
     _, errors = process.communicate(timeout=30)
     last = errors.rstrip().splitlines()[-1]
@@ -284,7 +284,7 @@ def test_too_few_open_files_are_said_before_the_run(nothing_left):
 def test_a_low_soft_limit_of_open_files_is_raised(nothing_left):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     process = start(
-        "say(lava.run(program, state, stimulus).n_steps)",
+        "say(lava.run(program, state, stimulus, layout='network').n_steps)",
         prelude=f"ulimit -S -n 100; test $(ulimit -H -n) = {hard}",
     )
     nothing_left.append(process)
@@ -316,7 +316,7 @@ def test_whatever_fixed_the_start_method_before(nothing_left, first, method):
             del sys.modules[name]
         from sbp.engines import lava
         before = multiprocessing.get_start_method(allow_none=True)
-        run = lava.run(program, state, stimulus)
+        run = lava.run(program, state, stimulus, layout="network")
         assert multiprocessing.get_start_method(allow_none=True) == before
         say(before)
         """
@@ -351,3 +351,26 @@ def test_networks_leave_no_traces_in_the_program():
             lava.run(program, program.state(), steps=3, layout=layout)
         assert traces() == first
         assert maps() < mapped + 100  # one network of these has about 500
+
+
+def test_in_a_daemonic_worker_the_engine_says_why_not(nothing_left):
+    """Such a worker, as of multiprocessing.Pool, may start no processes of its own."""
+    process = start(
+        """
+        import multiprocessing
+
+        def work():
+            try:
+                lava.run(program, state, stimulus)
+            except Exception as error:
+                print(type(error).__name__, error, flush=True)
+
+        worker = multiprocessing.get_context("fork").Process(target=work, daemon=True)
+        worker.start()
+        worker.join()
+        """
+    )
+    nothing_left.append(process)
+    said = process.stdout.read()
+    assert said.startswith("MissingDependency the Lava engine cannot start processes in a daemonic")
+    assert "use engine 'compiled'" in said

@@ -2,87 +2,90 @@
 
 `reference` defines what is right; `compiled` is fast; `lava` runs on Intel's framework.  All are
 held equal spike for spike and weight for weight.
+
+Another package adds an engine by an entry point of the group ``sbp.engines``, in its
+``pyproject.toml``::
+
+    [project.entry-points."sbp.engines"]
+    mine = "my_package:ENGINE"
+
+where ``ENGINE`` is an `Engine`.  From then on everything that takes the name of an engine takes
+"mine", and `sbp.testing` holds it to the others.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import sys
-from collections.abc import Mapping
-from types import ModuleType
+from importlib import metadata
 from typing import Any
 
-import numpy as np
-
+from sbp.engines.protocol import Engine, Session, check_options
 from sbp.errors import SpecError
 from sbp.program import Program, State
-from sbp.run import NOTHING, Record, Run
 
-NAMES = ("reference", "compiled", "lava")
+GROUP = "sbp.engines"  #: entry points of other packages
+OWN = ("reference", "compiled", "lava")  #: modules here, each with an ``ENGINE``
 
 
-def get(name: str) -> ModuleType:
-    """The engine called `name`, a module with ``run``.
+def _others() -> dict[str, metadata.EntryPoint]:
+    found = metadata.entry_points(group=GROUP)
+    return {entry.name: entry for entry in found if entry.name not in OWN}
+
+
+def names() -> tuple[str, ...]:
+    """Every engine: ours, then those of other packages."""
+    return (*OWN, *sorted(_others()))
+
+
+def get(name: str) -> Engine:
+    """The engine called `name`.
 
     Raises
     ------
     SpecError
-        For an unknown name.
-    MissingDependency
-        Where the engine needs a package that is not here.
+        For an unknown name, or where another package's engine cannot be loaded.
     """
-    if name not in NAMES:
-        raise SpecError(f"no engine is called {name!r}", allowed=", ".join(NAMES))
-    return importlib.import_module(f"sbp.engines.{name}")
+    if name in OWN:
+        return importlib.import_module(f"{__name__}.{name}").ENGINE
+    others = _others()
+    if name not in others:
+        raise SpecError(f"no engine is called {name!r}", allowed=", ".join(names()))
+    label = f"the engine {name} ({others[name].value})"
+    try:
+        found = others[name].load()
+    except Exception as error:  # whatever a stranger's module raises
+        raise SpecError(
+            f"{label} cannot be loaded: {error}",
+            do="repair or uninstall the package that brings it",
+        ) from error
+    if not isinstance(found, Engine):
+        raise SpecError(f"{label} is {found!r}", allowed="an sbp.engines.Engine")
+    return found
 
 
 def available() -> dict[str, str]:
     """Every engine and whether it can run here: name -> one line."""
-    lines = {
-        "reference": "ready: NumPy, one statement per chip rule; defines what is right",
-        "compiled": "ready: Numba kernels, event-driven; every spike, faster than the chip",
-    }
-    if importlib.util.find_spec("lava") is not None:
-        lines["lava"] = "ready: Intel's Lava, CPU simulation"
-    elif sys.version_info >= (3, 11):
-        lines["lava"] = "not here: lava-nc exists for Python 3.10 only"
-    else:
-        lines["lava"] = "not installed: pip install 'spiking-backprop[lava]'"
+    lines = {}
+    for name in names():
+        try:
+            engine = get(name)
+            lines[name] = engine.missing() or f"ready: {engine.description}"
+        except SpecError as error:
+            lines[name] = f"broken: {error}"
     return lines
 
 
-class Session:
-    """A network kept alive over many calls; engines with a cheaper way override it.
-
-    Use as a context manager; `state` is the network after the last call.
-    """
-
-    def __init__(self, engine: ModuleType, program: Program, state: State) -> None:
-        self.engine, self.program, self.state = engine, program, state
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        pass
-
-    def run(
-        self,
-        stimulus: Mapping[str, np.ndarray],
-        *,
-        record: Record = NOTHING,
-        strict: bool = False,
-    ) -> Run:
-        """Run all samples of `stimulus` and keep the state."""
-        result = self.engine.run(self.program, self.state, stimulus, record=record, strict=strict)
-        self.state = result.state
-        return result
-
-
 def session(name: str, program: Program, state: State, **options: Any) -> Session:
-    """Open `program` at `state` on the engine called `name`; `options` are the engine's own."""
+    """Open `program` at `state` on the engine called `name`; `options` are the engine's own.
+
+    Raises
+    ------
+    SpecError
+        For an unknown name, or an option that the engine does not have.
+    """
     engine = get(name)
-    if hasattr(engine, "Session"):
-        return engine.Session(program, state, **options)
-    return Session(engine, program, state, **options)
+    check_options(engine, options)
+    return engine.session(program, state, **options)
+
+
+__all__ = ["Engine", "Session", "available", "get", "names", "session"]

@@ -1,7 +1,7 @@
 """The reference engine: one statement for each rule of the chip.  The definition of the others.
 
 NumPy on whole-network vectors; any `Circuit`, slow on purpose, short enough to print.  `step` is
-the machine; `run` repeats it, counts and records.
+the machine; `Session.run` repeats it, counts and records.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sbp.engines import protocol
 from sbp.loihi import clip_weight, decay, wrap
 from sbp.program import NO_MATRIX, ONE_TO_ONE, Program, State
 from sbp.run import NOTHING, Counters, Record, Run, strict_error, warn_once
-
-NAME = "reference"
 
 
 class Constants(NamedTuple):
@@ -128,77 +127,94 @@ def _check(program: Program, now: int, events: Events) -> None:
                 raise strict_error(program, now, "unscheduled learning", projection.name)
 
 
-def run(
+class Session(protocol.Session):
+    """A network advanced by `step`; see `sbp.engines.Session`."""
+
+    def __init__(self, program: Program, state: State) -> None:
+        program.check_state(state)
+        self.program, self._state = program, state.copy()
+        self._constants = Constants.of(program)
+
+    @property
+    def state(self) -> State:
+        """The network after the last call, a copy."""
+        return self._state.copy()
+
+    def run(
+        self,
+        stimulus: Mapping[str, np.ndarray] | None = None,
+        steps: int | None = None,
+        *,
+        record: Record = NOTHING,
+        strict: bool = False,
+    ) -> Run:
+        """As `sbp.engines.Session.run`; where strict mode raises, `state` stays as it was."""
+        program, state = self.program, self.state
+        first = state.step
+        stimulus = program.check_stimulus(stimulus or {})
+        samples = len(next(iter(stimulus.values()))) if stimulus else 0
+        steps = program.steps_of(stimulus, first, steps)
+        counters = Counters.zeros(program)
+        state.u, state.v = state.u.astype(np.int64), state.v.astype(np.int64)
+        keep = record.steps(program, first, steps)
+        kept = record.allocate(program, len(keep))
+        row = 0
+        for now in range(first, first + steps):
+            p, sample = now % program.period, now // program.period - first // program.period
+            external = [
+                stimulus[source.name][sample].astype(bool)
+                if source.phase == p and sample < samples
+                else np.zeros(source.size, bool)
+                for source in program.sources
+            ]
+            events = step(program, self._constants, state, external)
+            _count(program, counters, p, events)
+            if strict:
+                _check(program, now, events)
+            if row < len(keep) and keep[row] == now - first:
+                _keep(program, kept, row, events, state)
+                row += 1
+        state.u, state.v = state.u.astype(np.int32), state.v.astype(np.int32)
+        state.dead = state.dead.astype(np.int32)
+        self._state = state
+        result = Run(
+            program, first, steps, keep, **kept, state=state.copy(), counters=counters,
+            engine=ENGINE.name,
+        )  # fmt: skip
+        warn_once(result)
+        return result
+
+
+def _keep(
     program: Program,
+    kept: dict[str, dict[str, np.ndarray]],
+    row: int,
+    events: Events,
     state: State,
-    stimulus: Mapping[str, np.ndarray] | None = None,
-    steps: int | None = None,
-    *,
-    record: Record = NOTHING,
-    strict: bool = False,
-) -> Run:
-    """Run `program` from `state`.
+) -> None:
+    for sender, train in zip(program.senders, events.trains, strict=True):
+        if sender.name in kept["spikes"]:
+            kept["spikes"][sender.name][row] = train
+    for what, register in (("u", state.u), ("v", state.v)):
+        for name in kept[what]:
+            kept[what][name][row] = register[program.populations[program.index(name)].neurons]
 
-    Parameters
-    ----------
-    program : Program
-    state : State
-        Left unchanged; the run's own `state` is a new one.
-    stimulus : mapping of str to ndarray, shape (n_samples, size)
-        Entries 0 or 1 for each source; row i is emitted at step ``i * period + phase``, counted
-        from the sample in which the run starts.  Sources left out stay silent.
-    steps : int, optional
-        Default: to the end of the last sample of `stimulus`.
-    record : Record
-        What to keep; nothing by default.
-    strict : bool
-        Raise on a register wrap or a coincidence outside the scheduled learning phases.
 
-    Returns
-    -------
-    Run
+class Reference(protocol.Engine):
+    """The engine `reference`."""
 
-    Raises
-    ------
-    SpecError
-        For a stimulus, state, record or number of steps that does not fit.
-    ChipError
-        In strict mode only.
-    """
-    program.check_state(state)
-    stimulus = program.check_stimulus(stimulus or {})
-    samples = len(next(iter(stimulus.values()))) if stimulus else 0
-    first = state.step
-    steps = program.steps_of(stimulus, first, steps)
-    constants, counters = Constants.of(program), Counters.zeros(program)
-    state = state.copy()
-    state.u, state.v = state.u.astype(np.int64), state.v.astype(np.int64)
-    keep = record.steps(program, first, steps)
-    kept = record.allocate(program, len(keep))
-    row = 0
-    for now in range(first, first + steps):
-        p, sample = now % program.period, now // program.period - first // program.period
-        external = [
-            stimulus[source.name][sample].astype(bool)
-            if source.phase == p and sample < samples
-            else np.zeros(source.size, bool)
-            for source in program.sources
-        ]
-        events = step(program, constants, state, external)
-        _count(program, counters, p, events)
-        if strict:
-            _check(program, now, events)
-        if row < len(keep) and keep[row] == now - first:
-            for sender, train in zip(program.senders, events.trains, strict=True):
-                if sender.name in kept["spikes"]:
-                    kept["spikes"][sender.name][row] = train
-            for what, register in (("u", state.u), ("v", state.v)):
-                for name in kept[what]:
-                    neurons = program.populations[program.index(name)].neurons
-                    kept[what][name][row] = register[neurons]
-            row += 1
-    state.u, state.v = state.u.astype(np.int32), state.v.astype(np.int32)
-    state.dead = state.dead.astype(np.int32)
-    result = Run(program, first, steps, keep, **kept, state=state, counters=counters, engine=NAME)
-    warn_once(result)
-    return result
+    name = "reference"
+    description = "NumPy, one statement per chip rule; defines what is right"
+    modules = (__name__,)
+
+    def chunk(self) -> int:
+        """A few hundred steps a second."""
+        return 10
+
+    def session(self, program: Program, state: State) -> Session:
+        """Open `program` at `state`."""
+        return Session(program, state)
+
+
+ENGINE = Reference()
+run = ENGINE.run

@@ -26,15 +26,13 @@ from sbp.learn.data import Dataset
 from sbp.learn.parallel import in_threads
 from sbp.loihi import SCALE
 from sbp.program import Program, lower
-from sbp.run import Counters, Record, Run
+from sbp.run import Counters, Record, faults
 from sbp.spec import check_sizes
 from sbp.weights import Weights as _Weights
 
-ENGINES = ("algebra", *engines.NAMES)
+ENGINES = ("algebra", *engines.names())
 
-#: Samples between two looks at the clock and at Ctrl-C: well under a second each, but for Lava's
-#: network, which takes about a tenth of a second a step.
-CHUNK = {"algebra": 4000, "compiled": 1000, "reference": 10, "lava network": 10, "lava fused": 200}
+CHUNK = 4000  #: samples the algebra learns between two looks at the clock and at Ctrl-C
 CHECKPOINT_EVERY = 60.0  #: seconds between checkpoints inside an epoch
 
 Weights = Mapping[str, np.ndarray]
@@ -155,9 +153,9 @@ class Interrupted(Exception):
 
 
 def chunk_of(engine: str, options: Mapping[str, Any]) -> int:
-    """How many samples of `CHUNK` suit an engine with these options."""
+    """Samples between two looks at the clock, with these options of the engine."""
     _check_engine(engine)
-    return CHUNK[f"lava {options.get('layout', 'network')}" if engine == "lava" else engine]
+    return CHUNK if engine == "algebra" else engines.get(engine).chunk(**options)
 
 
 def one_hot(labels: np.ndarray, n: int) -> np.ndarray:
@@ -255,9 +253,6 @@ class CircuitLearner:
         self.program = lower(learning_circuit(sizes))
         state = self.program.state(weights) if arrays is None else self.program.state_from(arrays)
         self._session = stack.enter_context(engines.session(engine, self.program, state, **options))
-        if engine == "compiled":
-            # One step of a copy: the kernels are compiled or loaded here, not in the first epoch.
-            engines.get(engine).run(self.program, state, steps=1)
         self.counters = Counters.zeros(self.program)
         if arrays is not None:
             self.counters = Counters(*(arrays[f"counter:{n}"] for n in Counters.names()))
@@ -281,8 +276,7 @@ class CircuitLearner:
         return {**self._session.state.arrays(), **counters}
 
     def faults(self) -> dict[str, int]:  # noqa: D102
-        state, none = self._session.state, np.empty(0, np.int64)
-        return Run(self.program, 0, state.step, none, {}, {}, {}, state, self.counters).faults()
+        return faults(self.program, self._session.state, self.counters)
 
 
 def circuit_outputs(

@@ -16,22 +16,30 @@ dependency (``pip install 'spiking-backprop[lava]'``); `run` and `Session` do.
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from sbp.engines import protocol
 from sbp.engines.lava.install import require
 from sbp.engines.lava.result import LavaError, LavaRun
 from sbp.errors import SpecError
 from sbp.program import Program, State
 from sbp.run import NOTHING, Record, warn_once
 
-NAME = "lava"
 LAYOUTS = ("network", "fused")
 TARGETS = ("cpu", "loihi2")
 LEARNING = ("exact", "stock")
+
+
+def _layout(layout: str | None, target: str, learning: str) -> str:
+    """The layout that is meant: `fused`, unless something is asked for that it does not have."""
+    if layout is not None:
+        return layout
+    return "fused" if (target, learning) == ("cpu", "exact") else "network"
 
 
 def _choose(what: str, value: str, allowed: tuple[str, ...]) -> str:
@@ -40,7 +48,7 @@ def _choose(what: str, value: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
-class Session:
+class Session(protocol.Session):
     """One Lava network, kept alive over many calls of `run`.
 
     Building a network costs seconds and a run of one sample a fraction of one, so a training
@@ -60,7 +68,9 @@ class Session:
     program : Program
     state : State
         Left unchanged.
-    layout : {"network", "fused"}
+    layout : {"fused", "network"}, optional
+        Default: `fused`, which runs any circuit; `network` where `target` or `learning` is given,
+        which only that layout has.
     target : {"cpu", "loihi2"}
         Where the layout ``network`` runs.
     learning : {"exact", "stock"}
@@ -80,10 +90,11 @@ class Session:
         program: Program,
         state: State,
         *,
-        layout: str = "network",
+        layout: str | None = None,
         target: str = "cpu",
         learning: str = "exact",
     ) -> None:
+        layout = _layout(layout, target, learning)
         _choose("layout", layout, LAYOUTS)
         _choose("target", target, TARGETS)
         _choose("learning model", learning, LEARNING)
@@ -112,17 +123,6 @@ class Session:
 
             self._backend = Network(program, state, learning)
 
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     @property
     def state(self) -> State:
         """The network after the last call, a copy; it stays readable after `close`."""
@@ -146,7 +146,25 @@ class Session:
         record: Record = NOTHING,
         strict: bool = False,
     ) -> LavaRun:
-        """Go on from where the session stands; as `sbp.engines.reference.run`."""
+        """Go on from where the session stands; as `sbp.engines.Session.run`.
+
+        In the layout `network` strict mode also raises where Lava's neurons depart from the chip's
+        (`LavaRun.departures`); otherwise that is counted and warned about.  An error ends the
+        session.
+
+        Returns
+        -------
+        LavaRun
+            A `Run` whose spikes and weights, and in the layout `network` u and v, were read from
+            the Lava processes.  Counters are computed from the spikes; what is on its way at the
+            end, which Lava does not give away, from spikes and weights: a run that goes on from
+            the returned state is right.
+
+        Raises
+        ------
+        LavaError
+            Where a Lava process failed; the message carries its traceback.
+        """
         arrays = self.program.check_stimulus(stimulus or {})
         steps = self.program.steps_of(arrays, self._backend.state.step, steps)
         try:
@@ -160,50 +178,42 @@ class Session:
         return result
 
 
-def run(
-    program: Program,
-    state: State,
-    stimulus: Mapping[str, np.ndarray] | None = None,
-    steps: int | None = None,
-    *,
-    record: Record = NOTHING,
-    strict: bool = False,
-    layout: str = "network",
-    target: str = "cpu",
-    learning: str = "exact",
-) -> LavaRun:
-    """Run `program` from `state` on Lava.
+class Lava(protocol.Engine):
+    """The engine `lava`."""
 
-    Builds a network, runs it once and ends it; for more than one run open a `Session`.
+    name = "lava"
+    description = "Intel's Lava, CPU simulation"
+    modules = (__name__,)
 
-    Parameters
-    ----------
-    program, state, stimulus, steps, record, strict
-        As for `sbp.engines.reference.run`.  In the layout ``network`` strict mode also raises
-        where Lava's neurons depart from the chip's (`LavaRun.departures`); otherwise that is
-        counted and warned about.
-    layout, target, learning
-        As for `Session`.
+    def missing(self) -> str | None:
+        """Lava's last release exists for one Python only."""
+        if importlib.util.find_spec("lava") is not None:
+            return None
+        if sys.version_info >= (3, 11):
+            return "not here: lava-nc exists for Python 3.10 only"
+        return "not installed: pip install 'spiking-backprop[lava]'"
 
-    Returns
-    -------
-    LavaRun
-        A `Run` whose spikes and weights, and in the layout ``network`` u and v, were read from
-        the Lava processes.  Counters are computed from the spikes; what is on its way at the end,
-        which Lava does not give away, from spikes and weights: a run that goes on from the
-        returned state is right.
+    def chunk(
+        self, *, layout: str | None = None, target: str = "cpu", learning: str = "exact"
+    ) -> int:
+        """The layout `network` takes about a tenth of a second a step."""
+        return 200 if _layout(layout, target, learning) == "fused" else 10
 
-    Raises
-    ------
-    MissingDependency, SpecError
-        As `Session`.
-    ChipError
-        In strict mode only.
-    LavaError
-        Where a Lava process failed; the message carries its traceback.
-    """
-    with Session(program, state, layout=layout, target=target, learning=learning) as session:
-        return session.run(stimulus, steps, record=record, strict=strict)
+    def session(
+        self,
+        program: Program,
+        state: State,
+        *,
+        layout: str | None = None,
+        target: str = "cpu",
+        learning: str = "exact",
+    ) -> Session:
+        """Open `program` at `state`; the options are those of `Session`."""
+        return Session(program, state, layout=layout, target=target, learning=learning)
 
 
-__all__ = ["LAYOUTS", "LEARNING", "NAME", "TARGETS", "LavaError", "LavaRun", "Session", "run"]
+ENGINE = Lava()
+run = ENGINE.run
+
+
+__all__ = ["ENGINE", "LAYOUTS", "LEARNING", "TARGETS", "LavaError", "LavaRun", "Session", "run"]

@@ -20,7 +20,8 @@ def require() -> None:
     Raises
     ------
     MissingDependency
-        On a Python for which Lava was never released, or where it is not installed.
+        On a Python for which Lava was never released, in a process that may start no others, or
+        where it is not installed.
     """
     if sys.version_info[:2] != (3, 10):
         have = ".".join(map(str, sys.version_info[:2]))
@@ -33,6 +34,12 @@ def require() -> None:
         raise MissingDependency(
             "the Lava engine needs an operating system with fork",
             allowed="Linux, macOS, or Windows with WSL",
+        )
+    if multiprocessing.current_process().daemon:
+        raise MissingDependency(
+            "the Lava engine cannot start processes in a daemonic worker process",
+            allowed="a process that is not a daemon, as of concurrent.futures",
+            do="or use engine 'compiled' there",
         )
     if "lava.magma" not in sys.modules and importlib.util.find_spec("lava") is None:
         raise MissingDependency(
