@@ -201,7 +201,7 @@ def test_lava_trains_in_one_process_unless_told_otherwise(monkeypatch, sbp):
     for arguments in ((), ("--layout", "network")):
         sbp("train", *SMALL, "--engine", "lava", *arguments)
     sbp("train", *SMALL, "--engine", "compiled")
-    assert seen == [{"layout": "fused"}, {"layout": "network"}, {}]
+    assert seen == [{}, {"layout": "network"}, {}]
 
 
 def test_results_may_go_into_a_pipe(sbp, tmp_path):

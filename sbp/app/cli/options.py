@@ -161,23 +161,19 @@ def engine_option(names: tuple[str, ...], default: str | None) -> Decorator:
     )
 
 
-def layout_option(usual: str) -> Decorator:
-    """``--layout``; `usual` is what `engine_options` takes without it."""
-    return click.option(
-        "--layout",
-        type=click.Choice(["network", "fused"]),
-        help="Lava only: one process per population and projection, or one for the whole circuit."
-        f"  Default: {usual}.",
-    )
+LAYOUT_OPTION = click.option(
+    "--layout",
+    type=click.Choice(["network", "fused"]),
+    help="Lava only: one process per population and projection, or one for the whole circuit."
+    "  Default: fused.",
+)
 
 
-def engine_options(engine: str, layout: str | None, usual: str) -> dict[str, Any]:
+def engine_options(engine: str, layout: str | None) -> dict[str, Any]:
     """What is handed to the engine beside the program."""
-    if engine == "lava":
-        return {"layout": layout or usual}
-    if layout is not None:
+    if engine != "lava" and layout is not None:
         raise click.UsageError(f"--layout {layout} applies to --engine lava only, not {engine}")
-    return {}
+    return {} if layout is None else {"layout": layout}
 
 
 def load_dataset(

@@ -12,6 +12,7 @@ from sbp.app.cli.options import (
     CIRCUIT_ENGINES,
     CIRCUITS,
     LAYER,
+    LAYOUT_OPTION,
     NATURAL,
     POSITIVE,
     SampleRange,
@@ -19,7 +20,6 @@ from sbp.app.cli.options import (
     engine_option,
     engine_options,
     examples,
-    layout_option,
     load_dataset_for,
     load_weights,
     unused,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 )
 @click.argument("file", metavar="TRACE.npz", type=FILE)
 @engine_option(CIRCUIT_ENGINES, "reference")
-@layout_option("network")
+@LAYOUT_OPTION
 def verify(file: Path, engine: str, layout: str | None) -> None:
     """Replay a golden trace and compare every spike and weight.
 
@@ -50,7 +50,7 @@ def verify(file: Path, engine: str, layout: str | None) -> None:
     first) and the exit code is 1.  `pydoc sbp.trace` describes the format, for traces of an
     FPGA, another simulator or a board.
     """
-    options = engine_options(engine, layout, "network")
+    options = engine_options(engine, layout)
 
     from sbp import trace
     from sbp.program import lower
@@ -139,7 +139,7 @@ def verify(file: Path, engine: str, layout: str | None) -> None:
     help="Gates in a gating chain's ring; default stages + 1.",
 )
 @engine_option(CIRCUIT_ENGINES, "compiled")
-@layout_option("network")
+@LAYOUT_OPTION
 @click.option(
     "--states",
     metavar="NAME,...|all",
@@ -178,7 +178,7 @@ def trace(
     everything that a replay needs (`sbp verify`) and nothing pickled; `pydoc sbp.trace` describes
     it.  The CSV has a line "step,sample,phase,population,neuron" for every spike.
     """
-    options = engine_options(engine, layout, "network")
+    options = engine_options(engine, layout)
     if circuit != "gating_chain":
         unused({"stages": f"on the {circuit} circuit"})
     if weights is not None:

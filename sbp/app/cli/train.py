@@ -14,13 +14,13 @@ from sbp.app.cli.options import (
     ENGINES,
     JSON_OPTION,
     LAYER,
+    LAYOUT_OPTION,
     NATURAL,
     POSITIVE,
     dataset_options,
     engine_option,
     engine_options,
     examples,
-    layout_option,
     load_dataset,
     load_dataset_for,
     load_weights,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 )
 @dataset_options("digits")
 @engine_option(ENGINES, "algebra")
-@layout_option("fused")
+@LAYOUT_OPTION
 @click.option(
     "--hidden", metavar="N", type=LAYER, default=400, show_default=True, help="Hidden neurons."
 )
@@ -110,7 +110,7 @@ def train(
     """
     if strict and engine == "algebra":
         raise click.UsageError("--strict watches a circuit: choose another engine than algebra")
-    options = engine_options(engine, layout, "fused")
+    options = engine_options(engine, layout)
     folder = _folder(out, resume, force)
     if folder is not None:
         click.get_current_context().with_resource(folder.locked())
@@ -248,7 +248,7 @@ def _report(result: Result, data: Dataset, out: Path | None, json_file: Path | N
 @click.argument("run", metavar="RUN", type=RUN)
 @dataset_options(None)
 @engine_option(ENGINES, "compiled")
-@layout_option("fused")
+@LAYOUT_OPTION
 @click.option("--test-samples", type=POSITIVE, metavar="N", help="Test on the first N only.")
 @JSON_OPTION
 def evaluate(
@@ -267,7 +267,7 @@ def evaluate(
     RUN is the folder of a training run, a weights.npz, or `pretrained`, the 400-400-10 network
     that ships.  The samples run through the inference circuit: four steps each.
     """
-    options = engine_options(engine, layout, "fused")
+    options = engine_options(engine, layout)
     weights = load_weights(run)
     data = load_dataset_for(run, dataset, data_dir, crop, threshold).take(n_test=test_samples)
 
