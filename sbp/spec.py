@@ -309,17 +309,33 @@ class Phase:
         Whether the global reward spike is given.
     note : str
         One sentence for people.
+    name : str
+        What happens, in a word or two: "forward h", "W2 grows".
     """
 
     fires: tuple[str, ...] = ()
     learns: tuple[str, ...] = ()
     reward: bool = False
     note: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
 class Circuit:
     """Populations, projections and the schedule of one sample.
+
+    Parameters
+    ----------
+    name : str
+        Of its family.
+    sizes : tuple of int
+        Layers from the input to the output.
+    sources, populations, projections, phases, parameters, rule
+        What it is made of.
+    weight_exponent : int
+        How the family scaled it; a label, the projections hold the scaled numbers.
+    parameter_set : str
+        Whose numbers they are; a label too.
 
     Raises
     ------
@@ -335,6 +351,8 @@ class Circuit:
     phases: tuple[Phase, ...]
     parameters: tuple[Parameter, ...] = ()
     rule: LearningRule = field(default_factory=LearningRule)
+    weight_exponent: int = 0
+    parameter_set: str = "released"
 
     def __post_init__(self) -> None:
         if not self.phases:
@@ -345,7 +363,11 @@ class Circuit:
             for name, count in Counter(names).items():
                 if count > 1:
                     raise SpecError(f"circuit {self.name!r}: the name {name!r} is used twice")
-        _set(self, "sizes", check_sizes(self.sizes, (1, None), f"circuit {self.name!r}"))
+        label = f"circuit {self.name!r}"
+        _set(self, "sizes", check_sizes(self.sizes, (1, None), label))
+        low, high = loihi.EXPONENT_MIN, loihi.EXPONENT_MAX
+        exponent = whole(label, "weight exponent", self.weight_exponent, low, high)
+        _set(self, "weight_exponent", exponent)
         for source in self.sources:
             if source.phase is not None:
                 whole(f"source {source.name!r}", "phase", source.phase, 0, self.period - 1)
@@ -437,8 +459,10 @@ class Circuit:
 
     def summary(self) -> str:
         """Populations, neurons, synapses and phases as text for people."""
+        of = "" if self.parameter_set == "released" else f", parameters {self.parameter_set}"
+        of += f", weight exponent {self.weight_exponent}" if self.weight_exponent else ""
         lines = [
-            f"{self.name} circuit, sizes {'-'.join(map(str, self.sizes))}",
+            f"{self.name} circuit, sizes {'-'.join(map(str, self.sizes))}{of}",
             f"  {self.n_neurons:,} neurons in {len(self.populations)} populations, "
             f"{self.n_synapses():,} synapses in {len(self.projections)} projections, "
             f"{self.n_synapses(plastic_only=True):,} of them plastic",
@@ -453,8 +477,10 @@ class Circuit:
             ),
             "  phases:",
         ]
+        wide = max(len(phase.name) for phase in self.phases)
         for number, phase in enumerate(self.phases):
-            line = f"    {number:2d}  {', '.join(phase.fires) or '-'}"
+            title = f"{phase.name:<{wide}}  " if wide else ""
+            line = f"    {number:2d}  {title}{', '.join(phase.fires) or '-'}"
             if phase.learns:
                 line += f"; {', '.join(phase.learns)} {'+' if phase.reward else '-'}"
             lines.append(line)

@@ -6,10 +6,13 @@ Bits are packed along the last axis, first neuron in the highest bit (`numpy.pac
 ======================== =================== ==================================================
 entry                    type, shape         meaning
 ======================== =================== ==================================================
-circuit                  text                "learning", "inference", "single_layer",
-                                             "gating_chain"; learning if absent
+circuit                  text                a family of `sbp.circuits.registry`: "learning",
+                                             "deep", ...; learning if absent
 sizes                    int64 (layers,)     layer sizes; if absent, those of W1 and W2
 period                   int64 ()            steps of a sample; the ring of a gating chain
+weight_exponent          int64 ()            a plastic synapse delivers mantissa * 2**it; 0 if
+                                             absent
+parameters               text                the parameter set; "released" if absent
 x, n_inputs              uint8 (n, bytes)    the pattern each sample gives to the source `input`
 labels                   integer (n,)        the line of the source `target` that spikes
 NAME_init, NAME_final    int16 (post, pre)   the weights NAME (W1, W2; W of the single layer)
@@ -149,6 +152,8 @@ def write(trace: Trace, path: str | Path) -> Path:
         "circuit": trace.circuit.name,
         "sizes": np.array(trace.circuit.sizes, np.int64),
         "period": np.int64(trace.circuit.period),
+        "weight_exponent": np.int64(trace.circuit.weight_exponent),
+        "parameters": trace.circuit.parameter_set,
         "program": trace.digest,
         "about": json.dumps(trace.about, sort_keys=True),
     }
@@ -351,6 +356,10 @@ class _Entries:
             self.fail(f"{name} is {array.dtype} {array.shape}, not integers {expected}")
         return array
 
+    def integer(self, name: str, default: Any) -> Any:
+        """A single integer, or `default` where the entry is missing."""
+        return int(self.integers(name, ())) if name in self._arrays else default
+
     def bits(self, name: str, size: int) -> np.ndarray:
         """Bit-packed rows of `size` entries, as uint8 0 or 1."""
         packed = self.integers(name, (None, -(-size // 8)))
@@ -389,8 +398,14 @@ class _Entries:
             sizes = [n_in, n_h, len(self.integers("W2_init", (None, None)))]
         else:
             self.fail("the entry sizes is missing")
-        period = int(self.integers("period", ())) if "period" in self._arrays else None
+        period = self.integer("period", None)
         try:
-            return build(name, sizes, ring=period)
+            return build(
+                name,
+                sizes,
+                ring=period,
+                weight_exponent=self.integer("weight_exponent", 0),
+                parameters=self.text("parameters", "released"),
+            )
         except SbpError as error:
             self.fail(str(error))

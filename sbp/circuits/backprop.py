@@ -1,4 +1,4 @@
-"""The paper's circuits: backpropagation in twelve steps, inference in four.
+"""The paper's learning circuit: backpropagation in twelve steps.
 
 Source: Renner et al. 2024, Fig. 1 and 2, Methods (topology and parameter tables).  Names follow
 the paper: ``<`` means "above 0", ``>`` means "above 1" (1024 weight units), so the derivative of
@@ -9,13 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sbp.circuits.gating import (
-    KICK,
-    RELAY,
-    RELAY_NO_REFRACTORY,
-    Wiring,
-    ring_phases,
-)
+from sbp.circuits.gating import KICK, Wiring, parameter_set, ring_phases
 from sbp.spec import (
     Circuit,
     LearningRule,
@@ -36,63 +30,70 @@ W2_BACK_NEGATIVE = MatrixWeight("W2", transpose=True, negate=True)
 H, O = "h h< h>", "o o< o>"
 
 LEARNING_PHASES = {
-    0: Phase(note="The input pattern is on its way to x."),
-    1: Phase(("x",), note="x fires with the input pattern."),
-    2: Phase(("h", "h<", "h>"), note="Hidden layer: W1 x against 512, 0 and 1024."),
+    0: Phase(name="input", note="The input pattern is on its way to x."),
+    1: Phase(("x",), name="x", note="x fires with the input pattern."),
+    2: Phase(
+        ("h", "h<", "h>"),
+        name="forward h",
+        note="Hidden layer: W1 x against 512, 0 and 1024.",
+    ),
     3: Phase(
         ("o", "o<", "o>", "t", "h_mem"),
+        name="forward o",
         note="Output layer: W2 h against 512, 0 and 1024; the target arrives; h is remembered.",
     ),
-    4: Phase(("d+", "d-"), note="The error, one population for each sign."),
+    4: Phase(("d+", "d-"), name="error", note="The error, one population for each sign."),
     5: Phase(
         ("h", "hT", "o", "o<", "o>", "o-"),
         learns=("W2",),
         reward=True,
+        name="W2 grows",
         note="h again, hT = h; o = d+, o- = d-: W2 grows where h and d+ meet.",
     ),
     6: Phase(
         ("hT", "x_mem", "h_box"),
+        name="back +",
         note="hT is where W2 backward of (d+ - d-) is positive; the derivative waits in h_box.",
     ),
     7: Phase(
         ("x", "h", "h<", "h>"),
         learns=("W1",),
         reward=True,
+        name="W1 grows",
         note="x again; h = hT and h_box: W1 grows where x and h meet.",
     ),
-    8: Phase(note="The hidden layer is held shut."),
+    8: Phase(name="shut", note="The hidden layer is held shut."),
     9: Phase(
         ("h", "hT", "o", "o<", "o>", "o-"),
         learns=("W2",),
+        name="W2 shrinks",
         note="h again, hT = h; o = d-, o- = d+: W2 shrinks where h and d- meet.",
     ),
-    10: Phase(("hT",), note="hT is where W2 backward of (d+ - d-) is negative."),
+    10: Phase(("hT",), name="back -", note="hT is where W2 backward of (d+ - d-) is negative."),
     11: Phase(
         ("x", "h", "h<", "h>"),
         learns=("W1",),
+        name="W1 shrinks",
         note="x again; h = hT and h_box: W1 shrinks where x and h meet.",
     ),
 }
 
-INFERENCE_PHASES = {
-    0: Phase(note="The input pattern is on its way to x."),
-    1: Phase(("x",), note="x fires with the input pattern."),
-    2: Phase(("h",), note="Hidden layer: W1 x > 512."),
-    3: Phase(("o",), note="Output layer: W2 h > 512."),
-}
 
-
-def _parameters(n_in: int, n_h: int, n_o: int) -> tuple[Parameter, ...]:
-    return Parameter("W1", n_h, n_in), Parameter("W2", n_o, n_h)
-
-
-def learning_circuit(sizes: Iterable[int] = (400, 400, 10)) -> Circuit:
+def learning_circuit(
+    sizes: Iterable[int] = (400, 400, 10),
+    weight_exponent: int = 0,
+    parameters: str = "released",
+) -> Circuit:
     """The circuit that learns: one sample in 12 steps.
 
     Parameters
     ----------
     sizes : sequence of three int
         (n_in, n_h, n_o); the paper's network is (400, 400, 10).
+    weight_exponent : int
+        A plastic synapse delivers mantissa * 2**weight_exponent, -3 .. 0.
+    parameters : str
+        A name of `sbp.circuits.gating.PARAMETER_SETS`.
 
     Returns
     -------
@@ -102,12 +103,15 @@ def learning_circuit(sizes: Iterable[int] = (400, 400, 10)) -> Circuit:
     Raises
     ------
     SpecError
-        Unless there are exactly three positive sizes.
+        Unless there are exactly three positive sizes; for an exponent or a parameter set that
+        does not exist.
     """
     n_in, n_h, n_o = sizes = check_sizes(
         sizes, (3, 3), "learning circuit (n_in, n_h, n_o)", "the deep circuit takes 2 to 13 sizes"
     )
-    wiring = Wiring()
+    numbers = parameter_set(parameters, weight_exponent)
+    closed_by = dict(numbers.closings)
+    wiring = Wiring(numbers)
     connect = wiring.connect
 
     # Forward pass, p = 0 .. 3.
@@ -152,24 +156,24 @@ def learning_circuit(sizes: Iterable[int] = (400, 400, 10)) -> Circuit:
     connect("g3", "o o< t h_mem", "gate")
     connect("g3", "o<", "gate_lt")
     connect("g3", "o>", "gate_gt")
-    connect("g4", "hT o-", "close")
+    connect("g4", closed_by["g4"], "close")
     connect("g5", "h hT o- o o< o>", "gate")
     connect("g6", "hT x_mem h_box", "gate")
     connect("g6", "hT", "gate_lt")
-    connect("g6", O, "close")
+    connect("g6", closed_by["g6"], "close")
     connect("g7", "x", "gate")
-    connect("g8", H, "close")
+    connect("g8", closed_by["g8"], "close")
     connect("g9", "h hT o- o o< o>", "gate")
     connect("g10", "hT", "gate")
     connect("g10", "hT", "gate_lt")
-    connect("g10", O, "close")
+    connect("g10", closed_by["g10"], "close")
     connect("g11", "x", "gate")
-    connect("g0", O, "close")
+    connect("g0", closed_by["g0"], "close")
     gates = wiring.ring(RING_LENGTH)
 
     def relays(names: str, size: int) -> list[Population]:
         return [
-            Population(name, size, RELAY_NO_REFRACTORY if name == "hT" else RELAY)
+            Population(name, size, numbers.relay_no_refractory if name == "hT" else numbers.relay)
             for name in names.split()
         ]
 
@@ -185,49 +189,8 @@ def learning_circuit(sizes: Iterable[int] = (400, 400, 10)) -> Circuit:
         ),
         projections=tuple(wiring.projections),
         phases=ring_phases(RING_LENGTH, LEARNING_PHASES),
-        parameters=_parameters(*sizes),
+        parameters=(Parameter("W1", n_h, n_in), Parameter("W2", n_o, n_h)),
         rule=LearningRule(with_reward=+2, without=-2),
-    )
-
-
-def inference_circuit(sizes: Iterable[int] = (400, 400, 10)) -> Circuit:
-    """The circuit that only recognises: one sample in 4 steps, fixed weights.
-
-    Parameters
-    ----------
-    sizes : sequence of three int
-        (n_in, n_h, n_o).
-
-    Returns
-    -------
-    Circuit
-        814 neurons and 165,215 synapses at the paper's sizes.
-
-    Raises
-    ------
-    SpecError
-        Unless there are exactly three positive sizes.
-    """
-    n_in, n_h, n_o = sizes = check_sizes(sizes, (3, 3), "inference circuit (n_in, n_h, n_o)")
-    wiring = Wiring()
-    wiring.connect("input", "x", "copy")
-    wiring.plastic("x", "h", MatrixWeight("W1", plastic=False))
-    wiring.plastic("h", "o", MatrixWeight("W2", plastic=False))
-    wiring.connect("g1", "x", "gate")
-    wiring.connect("g2", "h", "gate")
-    wiring.connect("g3", "o", "gate")
-    gates = wiring.ring(4)
-    return Circuit(
-        name="inference",
-        sizes=sizes,
-        sources=(Source("input", n_in, phase=0), KICK),
-        populations=(
-            Population("x", n_in, RELAY),
-            Population("h", n_h, RELAY),
-            Population("o", n_o, RELAY),
-            *gates,
-        ),
-        projections=tuple(wiring.projections),
-        phases=ring_phases(4, INFERENCE_PHASES),
-        parameters=_parameters(*sizes),
+        weight_exponent=numbers.weight_exponent,
+        parameter_set=numbers.name,
     )

@@ -27,8 +27,10 @@ from collections.abc import Callable, Iterable
 from importlib import metadata
 from typing import Any
 
-from sbp.circuits.backprop import inference_circuit, learning_circuit
+from sbp.circuits.backprop import learning_circuit
+from sbp.circuits.deep import deep_circuit
 from sbp.circuits.gating import gating_chain
+from sbp.circuits.inference import inference_circuit
 from sbp.circuits.single_layer import single_layer_circuit
 from sbp.errors import SpecError
 from sbp.spec import Circuit, check_sizes
@@ -37,7 +39,9 @@ GROUP = "sbp.circuits"  #: entry points of other packages
 DEFAULTS = {"weight_exponent": 0, "ring": None, "parameters": "released"}
 
 
-def _gating_chain(sizes: Iterable[int], *, ring: int | None = None) -> Circuit:
+def _gating_chain(
+    sizes: Iterable[int], *, ring: int | None = None, weight_exponent: int = 0
+) -> Circuit:
     """A pattern handed from stage to stage; sizes are those of the input and of every stage."""
     sizes = check_sizes(sizes, (2, None), "gating chain")
     if len(set(sizes)) != 1:
@@ -45,7 +49,7 @@ def _gating_chain(sizes: Iterable[int], *, ring: int | None = None) -> Circuit:
             f"gating chain: sizes {'-'.join(map(str, sizes))}",
             allowed="one size for the input and every stage, for example 20-20-20",
         )
-    return gating_chain(sizes[0], len(sizes) - 1, ring)
+    return gating_chain(sizes[0], len(sizes) - 1, ring, weight_exponent)
 
 
 OWN: dict[str, Callable[..., Circuit]] = {
@@ -53,6 +57,7 @@ OWN: dict[str, Callable[..., Circuit]] = {
     "inference": inference_circuit,
     "single_layer": single_layer_circuit,
     "gating_chain": _gating_chain,
+    "deep": deep_circuit,
 }
 
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sbp.circuits.gating import KICK, RELAY, Wiring, ring_phases
+from sbp.circuits.gating import KICK, Wiring, parameter_set, ring_phases
 from sbp.spec import (
     Circuit,
     LearningRule,
@@ -39,31 +39,48 @@ from sbp.spec import (
 RING_LENGTH = 7
 
 PHASES = {
-    0: Phase(note="The input pattern is on its way to x; the output layer is held shut."),
-    1: Phase(("x",), note="x fires with the input pattern."),
-    2: Phase(("o", "o<", "o>", "t"), note="Output: W x against 512, 0, 1024; the target."),
-    3: Phase(("d+", "d-"), note="The error, one population for each sign."),
-    4: Phase(("x", "o", "o<", "o>"), learns=("W",), reward=True, note="x again; o = d+: W grows."),
-    5: Phase(note="The output layer is held shut."),
-    6: Phase(("x", "o", "o<", "o>"), learns=("W",), note="x again; o = d-: W shrinks."),
+    0: Phase(
+        name="input", note="The input pattern is on its way to x; the output layer is held shut."
+    ),
+    1: Phase(("x",), name="x", note="x fires with the input pattern."),
+    2: Phase(
+        ("o", "o<", "o>", "t"),
+        name="forward o",
+        note="Output: W x against 512, 0, 1024; the target.",
+    ),
+    3: Phase(("d+", "d-"), name="error", note="The error, one population for each sign."),
+    4: Phase(
+        ("x", "o", "o<", "o>"),
+        learns=("W",),
+        reward=True,
+        name="W grows",
+        note="x again; o = d+: W grows.",
+    ),
+    5: Phase(name="shut", note="The output layer is held shut."),
+    6: Phase(
+        ("x", "o", "o<", "o>"), learns=("W",), name="W shrinks", note="x again; o = d-: W shrinks."
+    ),
 }
 
 
-def single_layer_circuit(sizes: Iterable[int] = (400, 10)) -> Circuit:
+def single_layer_circuit(sizes: Iterable[int] = (400, 10), weight_exponent: int = 0) -> Circuit:
     """The delta rule with spikes: one sample in 7 steps.
 
     Parameters
     ----------
     sizes : sequence of two int
         (n_in, n_o).
+    weight_exponent : int
+        A plastic synapse delivers mantissa * 2**weight_exponent, -3 .. 0.
 
     Raises
     ------
     SpecError
-        Unless there are exactly two positive sizes.
+        Unless there are exactly two positive sizes; for an exponent that does not exist.
     """
     n_in, n_o = sizes = check_sizes(sizes, (2, 2), "single-layer circuit (n_in, n_o)")
-    wiring = Wiring()
+    numbers = parameter_set("released", weight_exponent)
+    wiring = Wiring(numbers)
     connect = wiring.connect
     outputs = "o o< o>"
 
@@ -97,12 +114,13 @@ def single_layer_circuit(sizes: Iterable[int] = (400, 10)) -> Circuit:
         sizes=sizes,
         sources=(Source("input", n_in, phase=0), Source("target", n_o, phase=1), KICK),
         populations=(
-            Population("x", n_in, RELAY),
-            *(Population(name, n_o, RELAY) for name in "o o< o> t d+ d-".split()),
+            Population("x", n_in, numbers.relay),
+            *(Population(name, n_o, numbers.relay) for name in "o o< o> t d+ d-".split()),
             *gates,
         ),
         projections=tuple(wiring.projections),
         phases=ring_phases(RING_LENGTH, PHASES),
         parameters=(Parameter("W", n_o, n_in),),
         rule=LearningRule(with_reward=+2, without=-2),
+        weight_exponent=numbers.weight_exponent,
     )

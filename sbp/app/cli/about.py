@@ -26,6 +26,7 @@ DEFAULT_SIZES = {
     "inference": (400, 400, 10),
     "single_layer": (400, 10),
     "gating_chain": (20, 20, 20, 20),
+    "deep": (400, 400, 400, 10),
 }
 
 

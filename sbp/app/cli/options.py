@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Written out, since the modules that own them take long to import; a test compares them.
 CIRCUIT_ENGINES = ("reference", "compiled", "lava")
 ENGINES = ("reference", "algebra", "compiled", "lava")
-CIRCUITS = ("learning", "inference", "single_layer", "gating_chain")
+CIRCUITS = ("learning", "inference", "single_layer", "gating_chain", "deep")
 PARAMETER_SETS = ("released", "before-august-2024")
 
 POSITIVE = click.IntRange(min=1)
