@@ -113,8 +113,10 @@ WEIGHTS = {
     "odd": (changed("W1", (0, 63), 7), "W1[0, 63] is 7", "even integers"),
     "float": ({"W2": np.zeros((10, 6))}, "W2", "float64", "even integers"),
     "shape": ({"W2": np.zeros((10, 7), int)}, "W2 have shape (10, 7)", "(10, 6)"),
-    "missing": ({"W2": None}, "has no matrix W2"),
-    "one-dimensional": ({"W1": np.zeros(64, int)}, "has no matrix W1"),
+    "missing": ({"W2": None}, "the weights W2 are missing"),
+    "extra": ({"W3": np.zeros((10, 10), int)}, "no weights are called 'W3'"),
+    "misplaced": ({"W4": np.zeros((10, 10), int)}, "no weights are called 'W4'"),
+    "one-dimensional": ({"W1": np.zeros(64, int)}, "W1 has shape (64,)", "(n_post, n_pre)"),
     "other inputs": ({"W1": np.zeros((6, 65), int)}, "65-6-10", "64 inputs"),
     "pickle": ({"W1": np.array([[None]], object)}, "pickled objects"),
 }

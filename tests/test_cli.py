@@ -150,10 +150,13 @@ def test_train(sbp, tmp_path, engine):
     assert ("faults" in written) == (engine != "algebra")
 
     with np.load(out / "weights.npz", allow_pickle=False) as weights:
-        assert {n: weights[n].shape for n in weights} == {"W1": (8, 64), "W2": (10, 8)}
-        assert all(np.issubdtype(weights[n].dtype, np.integer) for n in weights)
-        assert arrays_digest(dict(weights)) == expected.digest == written["weights_digest"]
+        matrices = {n: weights[n] for n in weights if n != "about"}
+        about = json.loads(str(weights["about"]))
+    assert {n: matrix.shape for n, matrix in matrices.items()} == {"W1": (8, 64), "W2": (10, 8)}
+    assert all(np.issubdtype(matrix.dtype, np.integer) for matrix in matrices.values())
+    assert arrays_digest(matrices) == expected.digest == written["weights_digest"]
     history = json.loads((out / "history.json").read_text())
+    assert about == history
     assert history["epochs"] == written["epochs"]
 
     last = expected.epochs[-1]
@@ -242,7 +245,7 @@ def test_two_runs_never_train_into_one_folder(start, refused, sbp, tmp_path):
     wait_for((tmp_path / "run" / "checkpoint.npz").exists)
     for how in ("--resume", "--force"):
         message = refused("train", "--hidden", 8, "--out", tmp_path / "run", how)
-        assert "another training run is writing into" in message
+        assert "another process is writing a run into" in message
     first.kill()
     first.wait()
     assert sbp("train", *SMALL, "--epochs", 1, "--out", tmp_path / "run", "--force")[0] == 0
@@ -277,8 +280,11 @@ def test_advice_fits_what_is_in_the_folder(sbp, refused, tmp_path, monkeypatch):
     assert "--resume" not in message
     (tmp_path / "run" / "weights.npz").unlink()
     (tmp_path / "run" / "history.json").unlink()
-    for command in (("evaluate", "run"), ("plot", "curve", "run")):
-        assert "run holds an unfinished run; sbp train --out run --resume" in refused(*command)
+    for command in (("evaluate", "run"), ("export", "run", "again.nir"), ("plot", "curve", "run")):
+        code, _, err = sbp(*command)
+        assert code == 0
+        taken = "run is an unfinished run: its weights after 1 epochs are taken" in err
+        assert taken == (command[0] != "plot")
     assert "--to csv into x.nir: name the file *.csv" in refused(
         "export", "pretrained", "--to", "csv", "x.nir"
     )

@@ -1,4 +1,8 @@
-"""The folder of a training run: checkpoints, final weights and history, written atomically."""
+"""The folder of a training run: checkpoints, final weights and history, written atomically.
+
+At every moment, whatever kills the process, the folder holds a whole run: the newest is moved
+over what was there before anything is removed, and loading looks at every file.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +11,41 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
+from msgspec import UNSET
 
 from sbp.errors import FileError
-from sbp.files import arrays_digest, check_writable, read_json, read_npz, write_json, write_npz
-from sbp.weights import check_weights
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from sbp.files import (
+    TEMPORARY,
+    TEXT,
+    Member,
+    arrays_digest,
+    check_writable,
+    parse_json,
+    read_json,
+    read_npz,
+    tidy,
+    write_json,
+    write_npz,
+)
+from sbp.learn.schema import Epoch, Header, History, check
+from sbp.weights import LIMITS, Weights
 
 FORMAT = "sbp checkpoint 1"
+LOCK = ".sbp-lock"
+_HEADER = {"header": TEXT, "checksum": TEXT}
+_ARRAYS = _HEADER | {"array:*": Member("biu", needed=False)}
+_MATRIX = Member("iu", 2, allowed=f"{LIMITS}, (n_post, n_pre)", needed=False)
+_MATRICES = {"W*": _MATRIX, "about": Member("U", 0, needed=False)}
 
 
 @dataclass
@@ -36,7 +57,7 @@ class Checkpoint:
     identity : dict
         Settings and data the run belongs to; a checkpoint of another run is refused.
     epochs : list of dict
-        History of the finished epochs.
+        What was measured so far.
     position : int
         Samples learned of the epoch under way.  With the seed in `identity` and the number of
         finished epochs it is the whole random state: every epoch's order is drawn afresh from
@@ -45,6 +66,8 @@ class Checkpoint:
         Learning time spent in the epoch under way.
     arrays : dict of str to ndarray
         The learner's state.
+    facts : dict
+        What else is needed to go on with the run, or to tell how it was made.
     """
 
     identity: dict[str, Any]
@@ -52,10 +75,32 @@ class Checkpoint:
     position: int
     seconds: float
     arrays: dict[str, np.ndarray]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Saved:
+    """What a run folder holds.
+
+    Attributes
+    ----------
+    weights : Weights
+    history : dict
+        "epochs" (a list of measures), and how the run was made.
+    finished : bool
+    """
+
+    weights: Weights
+    history: dict[str, Any]
+    finished: bool
 
 
 class RunFolder:
-    """A folder with weights.npz, history.json, checkpoint.npz and checkpoint.previous.npz."""
+    """A folder with weights.npz, history.json, checkpoint.npz and checkpoint.previous.npz.
+
+    Each run that begins in the folder has the next number, which its files carry: where files
+    of two runs lie side by side, because a process was killed, the later run counts.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -63,8 +108,9 @@ class RunFolder:
         self.previous = self.path / "checkpoint.previous.npz"
         self.weights = self.path / "weights.npz"
         self.history = self.path / "history.json"
+        self._lock = filelock.FileLock(self.path / LOCK, timeout=0)
+        self._run: int | None = None  # number of the run that is gone on with or written
         self._newest_is_bad = False  # found by `load`
-        self._replaced = False  # see `replace`
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -78,8 +124,8 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether final weights and history are here."""
-        return self.weights.exists() and self.history.exists()
+        """Whether final weights are here."""
+        return self.weights.exists()
 
     @property
     def resumable(self) -> bool:
@@ -87,51 +133,56 @@ class RunFolder:
         return self.newest.exists() or self.previous.exists()
 
     def check(self) -> None:
-        """Raise FileError unless files can be written here; the folder is made if need be."""
+        """Raise FileError unless files can be written here."""
         if self.path.exists() and not self.path.is_dir():
             raise FileError(f"{self.path} is not a folder", do="choose another one")
         check_writable(self.newest)
 
-    def replace(self) -> None:
-        """Let the next `save` take the place of the run that is here, which stays until then."""
-        self._replaced = True
+    def begin(self) -> None:
+        """Let the next thing written begin a new run, which takes the place of what is here."""
+        self._run, self._newest_is_bad = None, False
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from training into this folder; a killed one keeps no lock.
+        """Make the folder, keep other processes from writing a run into it, and tidy it.
+
+        A killed process keeps no lock, and a folder that stays empty is removed.
 
         Raises
         ------
         FileError
-            If another process is at it.
+            If another process is at it, or the folder cannot be made.
         """
-        if fcntl is None:  # Windows
-            yield
-            return
-        handle = os.open(self.path, os.O_RDONLY)
+        made = not self.path.exists()
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise FileError(
-                    f"another training run is writing into {self.path}",
-                    do="wait for it, or choose another --out",
-                ) from None
-            except OSError:  # a file system without locks
-                pass
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except filelock.Timeout:
+            raise FileError(
+                f"another process is writing a run into {self.path}",
+                do="wait for it, or choose another --out",
+            ) from None
+        except OSError as error:
+            raise FileError(f"cannot write into {self.path}: {error.strerror or error}") from error
+        try:
+            tidy(self.path)
             yield
         finally:
-            os.close(handle)
+            self._lock.release()
+            if made and not self.used and not self._lock.is_locked:
+                with suppress(OSError):
+                    (self.path / LOCK).unlink()
+                    self.path.rmdir()
 
-    def tidy(self) -> None:
-        """Remove what a killed process left half-written."""
-        (self.path / "checkpoint.old.npz").unlink(missing_ok=True)
-        for name in ("checkpoint.new.npz", self.weights.name, self.history.name):
-            for path in self.path.glob(f".{name}.*"):
-                path.unlink(missing_ok=True)
+    # --- writing ---------------------------------------------------------------------------------
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write `checkpoint`; the good one before it is kept beside it."""
+        """Write `checkpoint`; the good one before it is kept beside it.
+
+        What is saved first, with nothing loaded from here, begins a new run.
+        """
+        begins = self._run is None
+        run = self._next() if self._run is None else self._run
         header = {
             "format": FORMAT,
             "identity": checkpoint.identity,
@@ -139,27 +190,60 @@ class RunFolder:
             "position": checkpoint.position,
             "seconds": checkpoint.seconds,
             "arrays": arrays_digest(checkpoint.arrays),
+            "facts": checkpoint.facts,
+            "run": run,
         }
         text = json.dumps(header)
         arrays = {f"array:{name}": array for name, array in checkpoint.arrays.items()}
         arrays["header"] = np.array(text)
         arrays["checksum"] = np.array(hashlib.sha256(text.encode()).hexdigest())
-        # The old one gets a second name before the new one takes its place: at every moment
-        # checkpoint.npz is there, and whole.
-        fresh, old = self.path / "checkpoint.new.npz", self.path / "checkpoint.old.npz"
-        write_npz(fresh, arrays)
-        if self._replaced:
-            for path in self.files:
-                path.unlink(missing_ok=True)
-        if self.newest.exists() and not self._newest_is_bad:
-            old.unlink(missing_ok=True)
-            try:
-                os.link(self.newest, old)
-            except OSError:  # a file system without hard links
-                shutil.copyfile(self.newest, old)
-            os.replace(old, self.previous)
-        os.replace(fresh, self.newest)
-        self._newest_is_bad = self._replaced = False
+        keep = not begins and not self._newest_is_bad and self.newest.exists()
+        write_npz(self.newest, arrays, self._keep_newest if keep else None)
+        if begins:
+            _remove(self.previous, self.history, self.weights)
+        self._run, self._newest_is_bad = run, False
+
+    def _keep_newest(self) -> None:
+        # A second name, before the new one takes its place: at every moment checkpoint.npz is
+        # there, and whole.
+        second = self.path / f"{TEMPORARY}{self.previous.name}"
+        second.unlink(missing_ok=True)
+        try:
+            os.link(self.newest, second)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(self.newest, second)
+        os.replace(second, self.previous)
+
+    def _next(self) -> int:
+        found = [0, self._final_run()]
+        for path in (self.newest, self.previous):
+            with suppress(FileError):
+                found.append(_header(path).run)
+        return 1 + max(found)
+
+    def _final_run(self) -> int:
+        try:
+            return self._final().history.get("run", 0)
+        except FileError:
+            return 0
+
+    def finish(
+        self, weights: Mapping[str, np.ndarray], epochs: list[dict[str, float]], facts: dict
+    ) -> None:
+        """Write the final weights and the history.
+
+        The weights carry the history too, so that one move makes both the new ones.
+        """
+        begins = self._run is None
+        run = self._next() if self._run is None else self._run
+        history = {**facts, "digest": arrays_digest(weights), "run": run, "epochs": epochs}
+        write_npz(self.weights, {**weights, "about": np.array(json.dumps(history))})
+        self._run = run
+        write_json(self.history, history)
+        if begins:
+            _remove(self.newest, self.previous)
+
+    # --- reading ---------------------------------------------------------------------------------
 
     def load(self, identity: Mapping[str, Any]) -> Checkpoint | None:
         """The newest good checkpoint of the run `identity`; None if there is no checkpoint.
@@ -169,16 +253,19 @@ class RunFolder:
         FileError
             If there are checkpoints and none can be used.
         """
-        problems = []
+        problems, final = [], self._final_run()
         for path in (self.newest, self.previous):
             if not path.exists():
                 continue
             try:
-                checkpoint = self._read(path, identity)
+                header, checkpoint = _read(path)
+                _check_identity(path, header.identity, identity)
+                if header.run < final:
+                    raise FileError(f"{path} is older than the weights beside it")
             except FileError as error:
                 problems.append(str(error))
                 continue
-            self._newest_is_bad = bool(problems)
+            self._run, self._newest_is_bad = header.run, bool(problems)
             for problem in problems:
                 warnings.warn(
                     f"{problem}; going on from {path.name}, epoch {len(checkpoint.epochs)}",
@@ -192,78 +279,168 @@ class RunFolder:
             )
         return None
 
-    def _read(self, path: Path, identity: Mapping[str, Any]) -> Checkpoint:
-        stored = read_npz(path, "checkpoint")
+    def begun(self) -> Checkpoint | None:
+        """The newest good checkpoint without its arrays, of whatever run; None if there is none."""
+        for path in (self.newest, self.previous):
+            with suppress(FileError):
+                return _without_arrays(_header(path))
+        return None
+
+    def saved(self) -> Saved:
+        """Weights and history as they stand: of the finished run, or of the newest checkpoint.
+
+        Raises
+        ------
+        FileError
+            If there are none, or none can be read.
+        """
+        found: list[tuple[tuple[int, float, int], Callable[[], Saved]]] = []
+        problems: list[FileError] = []
         try:
-            text = str(stored.pop("header"))
-            checksum = str(stored.pop("checksum"))
-            header = json.loads(text)
-            arrays = {name.removeprefix("array:"): array for name, array in stored.items()}
-            good = (
-                header["format"] == FORMAT
-                and hashlib.sha256(text.encode()).hexdigest() == checksum
-                and header["arrays"] == arrays_digest(arrays)
-            )
-        except (KeyError, ValueError, TypeError) as error:
-            raise FileError(f"{path} is no checkpoint of this version ({error!r})") from None
-        if not good:
-            raise FileError(f"{path} is damaged: its checksum does not fit")
-        for name, value in identity.items():
-            if header["identity"].get(name) != value:
+            final = self._final()
+            epochs = final.history.get("epochs", [])
+            place = final.history.get("run", 0), epochs[-1]["epoch"] if epochs else 0, 1
+            found.append((place, lambda: final))
+        except FileError as error:
+            problems += [error] if self.weights.exists() else []
+        for path in (self.newest, self.previous):
+            try:
+                header = _header(path)
+                done = int(header.epochs[-1]["epoch"]) if header.epochs else 0
+                begun = header.position / (1 + header.position)  # grows, and stays below 1
+                found.append(((header.run, done + begun, 0), partial(_standing, path)))
+            except FileError as error:
+                problems += [error] if path.exists() else []
+        for _, read in sorted(found, key=itemgetter(0), reverse=True):
+            try:
+                return read()
+            except FileError as error:
+                problems.append(error)
+        if problems:
+            raise problems[0]
+        raise FileError(f"{self.path} holds no weights.npz", do="give the folder of a training run")
+
+    def _final(self) -> Saved:
+        weights, about = read_weights(self.weights)
+        if about is None and self.history.exists():
+            about = read_history(self.history)
+            if about.get("digest", digest := arrays_digest(weights)) != digest:
                 raise FileError(
-                    f"{path} belongs to another run: {name} is "
-                    f"{header['identity'].get(name)!r} there and {value!r} here"
+                    f"{self.history} belongs to other weights than {self.weights.name} beside it",
+                    do="remove the one that is wrong",
                 )
-        return Checkpoint(
-            header["identity"], header["epochs"], header["position"], header["seconds"], arrays
-        )
-
-    def finish(
-        self, weights: Mapping[str, np.ndarray], epochs: list[dict[str, float]], facts: dict
-    ) -> None:
-        """Write the final weights and the history."""
-        write_npz(self.weights, weights)
-        write_json(self.history, {**facts, "epochs": epochs})
+        return Saved(weights, about or {}, True)
 
 
-def _say_if_unfinished(path: Path) -> None:
-    if RunFolder(path).resumable:
+def _remove(*paths: Path) -> None:
+    # Of an earlier run, which its number tells: one that stays does no harm.
+    for path in paths:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+# --- checkpoints ----------------------------------------------------------------------------------
+
+
+def _header(path: Path, stored: Mapping[str, np.ndarray] | None = None) -> Header:
+    stored = stored or read_npz(path, "checkpoint", _HEADER)
+    text, what = str(stored["header"]), f"{path} is no checkpoint of this version"
+    header = check(parse_json(text, what), Header, what)
+    check(header.epochs, list[Epoch], what)
+    if header.format != FORMAT:
+        raise FileError(f"{what}: its format is {header.format!r}", allowed=FORMAT)
+    if hashlib.sha256(text.encode()).hexdigest() != str(stored["checksum"]):
+        raise FileError(f"{path} is damaged: its checksum does not fit")
+    return header
+
+
+def _without_arrays(header: Header) -> Checkpoint:
+    return Checkpoint(
+        header.identity, header.epochs, header.position, header.seconds, {}, header.facts
+    )
+
+
+def _read(path: Path) -> tuple[Header, Checkpoint]:
+    stored = read_npz(path, "checkpoint", _ARRAYS)
+    header = _header(path, stored)
+    arrays = {
+        name.removeprefix("array:"): array
+        for name, array in stored.items()
+        if name.startswith("array:")
+    }
+    if header.arrays != arrays_digest(arrays):
+        raise FileError(f"{path} is damaged: its checksum does not fit")
+    return header, replace(_without_arrays(header), arrays=arrays)
+
+
+def _check_identity(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise FileError(
+                f"{path} belongs to another run: {name} is {found.get(name)!r} there and "
+                f"{value!r} here"
+            )
+
+
+def _standing(path: Path) -> Saved:
+    """The weights in a checkpoint."""
+    header, checkpoint = _read(path)
+    weights = {name: array for name, array in checkpoint.arrays.items() if name.startswith("W")}
+    if not weights:
         raise FileError(
-            f"{path} holds an unfinished run", do=f"sbp train --out {path} --resume goes on with it"
+            f"{path.parent} holds an unfinished run",
+            do=f"sbp train --out {path.parent} --resume goes on with it",
         )
+    history = {**header.facts, **header.identity, "run": header.run, "epochs": checkpoint.epochs}
+    return Saved(Weights.chain(weights, str(path)), history, False)
 
 
-def load_weights(path: str | Path) -> dict[str, np.ndarray]:
-    """Read W1 (n_h, n_in) and W2 (n_o, n_h), int16, from a run folder or a weights file.
+# --- weights and histories ------------------------------------------------------------------------
+
+
+def read_weights(path: Path) -> tuple[Weights, dict[str, Any] | None]:
+    """The matrices of a weights file, and the history in it; None if it has none."""
+    stored = read_npz(path, "weights file", _MATRICES)
+    text = stored.pop("about", None)
+    weights = Weights.chain(stored, str(path))
+    if text is None:
+        return weights, None
+    what = f"{path} is no weights file"
+    about = parse_json(str(text), what)
+    history = check(about, History, what)
+    if history.digest not in (UNSET, arrays_digest(weights)):
+        raise FileError(f"{path} is damaged: its checksum does not fit")
+    return weights, about
+
+
+def load_weights(path: str | Path) -> Weights:
+    """Read the weights of a network, W1 .. WL, from a run folder or a weights file.
+
+    Of an unfinished run they are those of its newest checkpoint, and a warning says so.
 
     Raises
     ------
     FileError
         If the file is missing or is no weights file.
     SpecError
-        If a weight is odd, out of range, or the shapes do not fit each other.
+        If a weight is odd or out of range, or names or shapes do not make a network.
     """
     path = Path(path)
-    if path.is_dir():
-        if not (path / "weights.npz").exists():
-            _say_if_unfinished(path)
-            raise FileError(
-                f"{path} holds no weights.npz", do="give the folder of a finished training run"
-            )
-        path = path / "weights.npz"
-    stored = read_npz(path, "weights file")
-    for name in ("W1", "W2"):
-        if name not in stored or stored[name].ndim != 2:
-            raise FileError(f"{path} is no weights file: it has no matrix {name}")
-    n_h = len(stored["W1"])
-    return {
-        "W1": check_weights("W1", stored["W1"], (n_h, stored["W1"].shape[1])),
-        "W2": check_weights("W2", stored["W2"], (len(stored["W2"]), n_h)),
-    }
+    if not path.is_dir():
+        return read_weights(path)[0]
+    saved = RunFolder(path).saved()
+    if not saved.finished:
+        done = len(saved.history["epochs"])
+        warnings.warn(
+            f"{path} is an unfinished run: its weights after {done} epochs are taken",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return saved.weights
 
 
 def load_history(path: str | Path) -> dict[str, Any]:
-    """The ``history.json`` of a run folder, or a JSON file written by ``sbp train --json``.
+    """History of a run folder, of a weights file, or a JSON file written by ``sbp train --json``.
 
     Raises
     ------
@@ -272,21 +449,18 @@ def load_history(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if path.is_dir():
-        if not (path / "history.json").exists():
-            _say_if_unfinished(path)
-        path = path / "history.json"
+        folder = RunFolder(path)
+        if not folder.finished and not folder.resumable:
+            return read_history(folder.history)
+        history = folder.saved().history
+        if not history:
+            raise FileError(f"{path} holds no history.json")
+        return history
+    return read_history(path)
+
+
+def read_history(path: Path) -> dict[str, Any]:
+    """A JSON file that holds a training history."""
     value = read_json(path, "training history")
-    if not isinstance(value, dict) or not isinstance(value.get("epochs"), list):
-        raise FileError(f"{path} is no training history: it has no list of epochs")
-    for place, row in enumerate(value["epochs"], 1):
-        good = (
-            isinstance(row, dict)
-            and type(row.get("epoch")) is int
-            and all(type(number) in (int, float) for number in row.values())
-        )
-        if not good:
-            raise FileError(
-                f"{path} is no training history: entry {place} of its epochs is {str(row)[:60]}",
-                allowed='{"epoch": 1, "exact": 0.9, ...}, numbers only',
-            )
+    check(value, History, f"{path} is no training history")
     return value

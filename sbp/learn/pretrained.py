@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from sbp.errors import FileError
-from sbp.files import read_npz, write_npz
+from sbp.errors import FileError, SbpError
+from sbp.files import TEXT, Member, parse_json, read_npz, write_npz
+from sbp.weights import Weights
 
 NAME = "pretrained"
 FILE = "mnist-400-400-10.npz"
@@ -26,33 +27,38 @@ def path() -> Path:
     return Path(str(resources.files("sbp"))) / "assets" / FILE
 
 
-def load() -> dict[str, np.ndarray]:
-    """W1 (400, 400) and W2 (10, 400), int16, even integers in -256 .. 254.
+def load() -> Weights:
+    """W1 (400, 400) and W2 (10, 400).
 
     Raises
     ------
     FileError
         If the installed package is damaged.
     """
-    return {name: 2 * _read(name, "i").astype(np.int16) for name in ("W1", "W2")}
+    return _read()[0]
 
 
 def about() -> dict[str, Any]:
     """How the network was made: settings, data checksum, and its measures on the test set."""
-    return json.loads(str(_read("about", "U")))
+    return _read()[1]
 
 
 def save(
     weights: Mapping[str, np.ndarray], about: Mapping[str, Any], to: str | Path | None = None
 ) -> Path:
     """Write `weights` and how they were made; by default over the file in the package."""
-    halves = {name: (np.asarray(matrix) // 2).astype(np.int8) for name, matrix in weights.items()}
     text = np.array(json.dumps(about, indent=1))
-    return write_npz(to or path(), {**halves, "about": text})
+    return write_npz(to or path(), {**Weights(weights).halves, "about": text})
 
 
-def _read(name: str, kind: str) -> np.ndarray:
-    arrays = read_npz(path(), "weights file")
-    if name not in arrays or arrays[name].dtype.kind != kind:
-        raise FileError(f"{path()} is damaged", do="reinstall spiking-backprop")
-    return arrays[name]
+def _read() -> tuple[Weights, dict[str, Any]]:
+    members = {"W*": Member("i", 2, -128, 127), "about": TEXT}
+    try:
+        stored = read_npz(path(), "weights file", members)
+        about = parse_json(str(stored.pop("about")), f"{path()} is damaged")
+        weights = Weights.of_halves(stored)
+        if about.get("digest", weights.digest) != weights.digest:
+            raise FileError(f"{path()} is damaged: its checksum does not fit")
+    except SbpError as error:
+        raise FileError(str(error), do="reinstall spiking-backprop") from error
+    return weights, about

@@ -445,8 +445,9 @@ def train(
     }
     facts = {"crop": dataset.crop, "threshold": dataset.threshold}
     saved: Checkpoint | None = None
-    if folder is not None and resume:
-        saved = folder.load(identity)
+    if folder is not None:
+        folder.begin()
+        saved = folder.load(identity) if resume else None
     if saved is not None and (len(saved.epochs), saved.position) > (settings.epochs, 0):
         # Its weights are those of a later moment: they cannot be had for this epoch any more.
         begun = len(saved.epochs) + bool(saved.position)
@@ -515,7 +516,7 @@ def train(
             stop_if_asked()
         final = result(True)
     if folder is not None:
-        folder.finish(final.weights, history, {**final.provenance, "digest": final.digest})
+        folder.finish(final.weights, history, final.provenance)
     return final
 
 

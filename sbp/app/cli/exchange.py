@@ -98,6 +98,7 @@ def import_(file: Path, out: Path, force: bool) -> None:
 
     folder = RunFolder(out)
     folder.check()
+    click.get_current_context().with_resource(folder.locked())
     if folder.used and not force:
         raise FileError(
             f"{out} holds a training run", do="choose another --out, or --force writes over it"
@@ -116,12 +117,8 @@ def import_(file: Path, out: Path, force: bool) -> None:
             "imported": file.name,
             "sizes": weights.sizes,
             "loss": {name: asdict(loss) for name, loss in losses.items()},
-            "digest": arrays_digest(weights),
         },
     )
-    # Only now, so that a full disk costs nothing: the checkpoints of the run that was here.
-    for path in (folder.newest, folder.previous):
-        path.unlink(missing_ok=True)
     click.secho(f"{file}: {'-'.join(map(str, weights.sizes))}", bold=True)
     for name, loss in losses.items():
         low, high = loss.scale

@@ -14,9 +14,8 @@ from sbp.app.cli.paths import DATA_FOLDER, DATASET, PRETRAINED, Writes
 from sbp.errors import FileError, SbpError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from sbp.learn.data import Dataset
+    from sbp.weights import Weights
 
 # Written out, since the modules that own them take long to import; a test compares them.
 CIRCUIT_ENGINES = ("reference", "compiled", "lava")
@@ -208,8 +207,8 @@ def _must_exist(where: str) -> None:
         )
 
 
-def load_weights(where: str) -> dict[str, np.ndarray]:
-    """W1 and W2 of a run folder, a weights file, or the network that ships."""
+def load_weights(where: str) -> Weights:
+    """Those of a run folder, a weights file, or the network that ships."""
     from sbp.learn import checkpoint, pretrained
 
     if where == PRETRAINED:

@@ -112,9 +112,6 @@ def train(
         raise click.UsageError("--strict watches a circuit: choose another engine than algebra")
     options = engine_options(engine, layout)
     folder = _folder(out, resume, force)
-    if folder is not None:
-        click.get_current_context().with_resource(folder.locked())
-        folder.tidy()
 
     from sbp.learn.training import Interrupted, Settings
     from sbp.learn.training import train as run
@@ -128,8 +125,6 @@ def train(
             f"{' '.join([engine, *options.values()])}, seed {seed}",
             err=True,
         )
-    if folder is not None and force:
-        folder.replace()
     progress = TrainingProgress(epochs, quiet)
     try:
         with announce_compilation(quiet), progress:
@@ -168,6 +163,7 @@ def _folder(out: Path | None, resume: bool, force: bool) -> RunFolder | None:
 
     folder = RunFolder(out)
     folder.check()
+    click.get_current_context().with_resource(folder.locked())
     if folder.used and not (resume or force) and (folder.resumable or not folder.finished):
         state = "a finished run" if folder.finished else "an unfinished run"
         raise FileError(
