@@ -17,7 +17,18 @@ import numpy as np
 
 from sbp import loihi
 from sbp.errors import SpecError
-from sbp.spec import Circuit, MatrixWeight, Projection, is_whole
+from sbp.spec import (
+    Circuit,
+    LearningRule,
+    MatrixWeight,
+    Neuron,
+    Parameter,
+    Phase,
+    Population,
+    Projection,
+    Source,
+    is_whole,
+)
 from sbp.weights import Weights, check_weights
 
 NO_MATRIX = -1  #: a projection whose synapses share one fixed weight
@@ -40,6 +51,11 @@ class PopulationCode(NamedTuple):
     def neurons(self) -> slice:
         """Where its neurons stand in an array over all neurons."""
         return slice(self.start, self.start + self.size)
+
+    @property
+    def memoryless(self) -> bool:
+        """Whether nothing of u and v is carried into the next step."""
+        return self.du == self.dv == loihi.DECAY_UNIT
 
 
 class SourceCode(NamedTuple):
@@ -143,7 +159,12 @@ class Program:
     fires: tuple[tuple[int, ...], ...]  #: per phase, the populations scheduled to fire
     dw_reward: int
     dw_otherwise: int
-    circuit: Circuit = field(repr=False, compare=False)
+    # Labels for people, outside the digest.
+    kinds: tuple[str, ...] = field(default=(), repr=False, compare=False)  #: of each projection
+    notes: tuple[str, ...] = field(default=(), repr=False, compare=False)  #: of each phase
+    phase_names: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    weight_exponent: int = field(default=0, repr=False, compare=False)
+    parameter_set: str = field(default="released", repr=False, compare=False)
 
     @cached_property
     def digest(self) -> str:
@@ -153,6 +174,15 @@ class Program:
             self.parameters, self.reward, self.fires, self.dw_reward, self.dw_otherwise,
         )  # fmt: skip
         return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
+
+    @cached_property
+    def circuit(self) -> Circuit:
+        """The circuit that these integers and labels say: what `lower` makes this program of.
+
+        Populations fire in the order in which they are declared, whatever the order in the phases
+        of the circuit that was lowered; where labels are missing, kinds are called after weights.
+        """
+        return _raised(self)
 
     @property
     def n_neurons(self) -> int:
@@ -411,5 +441,69 @@ def lower(circuit: Circuit) -> Program:
         fires=tuple(tuple(sorted(number[n] for n in phase.fires)) for phase in circuit.phases),
         dw_reward=circuit.rule.with_reward,
         dw_otherwise=circuit.rule.without,
-        circuit=circuit,
+        kinds=tuple(projection.kind for projection in circuit.projections),
+        notes=tuple(phase.note for phase in circuit.phases),
+        phase_names=tuple(phase.name for phase in circuit.phases),
+        weight_exponent=circuit.weight_exponent,
+        parameter_set=circuit.parameter_set,
+    )
+
+
+def _raised(program: Program) -> Circuit:
+    """The inverse of `lower`."""
+    parameters = tuple(Parameter(*parameter) for parameter in program.parameters)
+    projections = []
+    learns: list[dict[str, None]] = [{} for _ in range(program.period)]  # in order, each once
+    for i, code in enumerate(program.projections):
+        weight: int | MatrixWeight
+        if code.matrix == NO_MATRIX:
+            weight = code.mantissa << code.exponent
+            kind = str(weight)
+        else:
+            name = parameters[code.matrix].name
+            flags = (bool(flag) for flag in (code.transpose, code.negate, code.plastic))
+            transpose, negate, plastic = flags
+            weight = MatrixWeight(name, transpose, negate, code.exponent, plastic)
+            kind = "plastic" if plastic else "matrix"
+            for p in code.scheduled:
+                learns[p][name] = None
+        projections.append(
+            Projection(
+                program.senders[code.source].name,
+                program.populations[code.target].name,
+                program.kinds[i] if program.kinds else kind,
+                weight,
+                "one-to-one" if code.connect == ONE_TO_ONE else "all-to-all",
+                code.delay,
+            )
+        )
+    empty = ("",) * program.period
+    phases = tuple(
+        Phase(tuple(program.populations[i].name for i in fires), tuple(learn), bool(reward), *text)
+        for fires, learn, reward, *text in zip(
+            program.fires, learns, program.reward, program.notes or empty,
+            program.phase_names or empty, strict=True,
+        )
+    )  # fmt: skip
+    return Circuit(
+        name=program.name,
+        sizes=program.sizes,
+        sources=tuple(
+            Source(source.name, source.size, None if source.phase < 0 else source.phase)
+            for source in program.sources
+        ),
+        populations=tuple(
+            Population(
+                code.name,
+                code.size,
+                Neuron(code.bias, code.threshold // loihi.SCALE, code.refractory, code.du, code.dv),
+            )
+            for code in program.populations
+        ),
+        projections=tuple(projections),
+        phases=phases,
+        parameters=parameters,
+        rule=LearningRule(program.dw_reward, program.dw_otherwise),
+        weight_exponent=program.weight_exponent,
+        parameter_set=program.parameter_set,
     )

@@ -263,6 +263,7 @@ class Projection:
                 f"{label}: connect is {self.connect!r}", allowed="'one-to-one' or 'all-to-all'"
             )
         if isinstance(self.weight, MatrixWeight):
+            _set(self, "connect", "all-to-all")
             return
         _set(self, "weight", whole(label, "weight", self.weight, -256 << 7, 255 << 7))
         if loihi.mantissa_exponent(self.weight) is None:
@@ -454,8 +455,7 @@ class Circuit:
     def _count(self, projection: Projection) -> int:
         n_pre, n_post = self._sizes[projection.source], self._sizes[projection.target]
         one_to_one = projection.connect == "one-to-one"
-        dense = isinstance(projection.weight, MatrixWeight)
-        return n_pre if one_to_one and not dense else n_pre * n_post
+        return n_pre if one_to_one else n_pre * n_post
 
     def summary(self) -> str:
         """Populations, neurons, synapses and phases as text for people."""

@@ -1,13 +1,17 @@
 """The circuits as data: what the paper counts, what lowering keeps, what is refused."""
 
 import ast
+import pickle
+import re
+from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import circuits
 
 import sbp
 from sbp import loihi
@@ -149,6 +153,58 @@ def test_digest_names_the_integers():
     changed = Circuit(wider.name, wider.sizes, wider.sources, wider.populations, tuple(delays),
                       wider.phases, wider.parameters, wider.rule)  # fmt: skip
     assert lower(changed).digest != one.digest
+
+
+@pytest.mark.parametrize("circuit", ALL, ids=lambda c: f"{c.name}-{len(c.sizes)}")
+def test_a_program_says_its_circuit(circuit):
+    """Nothing refers back: the circuit is read from the integers and labels of the program."""
+    program = lower(circuit)
+    again = pickle.loads(pickle.dumps(program)).circuit  # noqa: S301
+    assert lower(again) == program
+    assert lower(again).digest == program.digest
+    # Equal in everything but the order in which a phase names what fires.
+    order = [population.name for population in circuit.populations]
+    sorted_phases = tuple(
+        replace(phase, fires=tuple(sorted(phase.fires, key=order.index)))
+        for phase in circuit.phases
+    )
+    assert again == replace(circuit, phases=sorted_phases)
+    assert again.summary().split("phases:")[0] == circuit.summary().split("phases:")[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(circuits())
+def test_any_circuit_survives_lowering(circuit):
+    program = lower(circuit)
+    bare = replace(program, kinds=(), notes=(), phase_names=())
+    assert lower(program.circuit).digest == lower(bare.circuit).digest == program.digest
+
+
+def test_names_that_could_make_two_matrices_one_are_refused():
+    """a -> b twice is a->b and a->b#2, which a -> b#2 would be called too."""
+    for name, message in (
+        ("b#2", "the name is 'b#2'; allowed: a text without spaces and '#'"),
+        ("a->b", "the name is 'a->b'; allowed: a text without '->'"),
+        ("b 2", "the name is 'b 2'"),
+        ("", "the name is ''"),
+        (7, "the name is 7"),
+    ):
+        for make in (Population, Source):
+            with pytest.raises(SpecError, match=re.escape(message)):
+                make(name, 2, None)
+        with pytest.raises(SpecError, match=re.escape(message)):
+            Parameter(name, 2, 2)
+    # Where one name ends in "-" and another begins with ">", "->" stands at one place only.
+    odd = circuit(
+        populations=tuple(Population(name, 2, NEURON) for name in ("o-", "o", ">b", "-")),
+        parameters=(Parameter("W", 2, 2),),
+        projections=tuple(
+            Projection(source, target, "plastic", MatrixWeight("W"))
+            for source in ("o-", "o", "-") for target in (">b", "o", "-")
+        ),
+    )  # fmt: skip
+    names = [projection.name for projection in lower(odd).projections]
+    assert len(set(names)) == len(names) == 9
 
 
 def test_state_round_trip_and_refusals():

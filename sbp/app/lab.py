@@ -51,8 +51,8 @@ def encode_program(program: Program) -> dict[str, Any]:
         a phase the `note` that explains it.
     """
     projections = [
-        {**code._asdict(), "kind": projection.kind}
-        for code, projection in zip(program.projections, program.circuit.projections, strict=True)
+        {**code._asdict(), "kind": kind}
+        for code, kind in zip(program.projections, program.kinds, strict=True)
     ]
     return {
         "name": program.name,
@@ -69,7 +69,7 @@ def encode_program(program: Program) -> dict[str, Any]:
         "reward": program.reward,
         "fires": program.fires,
         "dw": [program.dw_otherwise, program.dw_reward],
-        "notes": [phase.note for phase in program.circuit.phases],
+        "notes": list(program.notes),
     }
 
 

@@ -75,8 +75,9 @@ def check_start(program: Program, state: State) -> None:
             allowed="a network before its first step, from Program.state(weights)",
         )
     for population in program.populations:
-        code = program.circuit.population(population.name).neuron
-        if population.bias > population.threshold or (population.bias and not code.memoryless):
+        if population.bias > population.threshold or (
+            population.bias and not population.memoryless
+        ):
             raise SpecError(
                 f"target 'loihi2': population {population.name} does not rest by itself",
                 allowed="a bias up to the threshold, and bias 0 where something is carried over",
