@@ -22,7 +22,16 @@ from sbp.circuits.registry import build
 from sbp.errors import SpecError
 from sbp.loihi import SCALE
 from sbp.program import Program, lower
-from sbp.spec import Circuit, MatrixWeight, Parameter, Projection, check_sizes, whole
+from sbp.spec import (
+    Circuit,
+    MatrixWeight,
+    Parameter,
+    Population,
+    Projection,
+    Source,
+    check_sizes,
+    whole,
+)
 from sbp.weights import Weights
 
 INPUT, TARGET = "input", "target"  #: sources of what is shown and of what is right
@@ -234,7 +243,8 @@ class Task:
 
 
 def _width(circuit: Circuit, name: str) -> int:
-    return {part.name: part.size for part in (*circuit.sources, *circuit.populations)}[name]
+    parts: list[Source | Population] = [*circuit.sources, *circuit.populations]
+    return next(part.size for part in parts if part.name == name)
 
 
 def _listed(parameters: Mapping[str, Parameter]) -> str:
