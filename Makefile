@@ -13,6 +13,10 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 # Lava exists for Python 3.10 only.  Browser tests have a target of their own.
 NO_LAVA = $(shell $(PYTHON) -c "import sys; print(' and not lava' * (sys.version_info >= (3, 11)))")
 
+# Tests of the example in C and of the core in Verilog, where what they need is not installed.
+NO_TOOLS = $(shell command -v cc >/dev/null || echo " and not cc") \
+           $(shell command -v iverilog >/dev/null || echo " and not rtl")
+
 .PHONY: help env reproduce reproduce-paper test test-newest test-browser notebooks book lint \
         format bench interop requirements clean distclean
 
@@ -36,10 +40,11 @@ reproduce-paper: env  ## the same with the paper's sizes and numbers of epochs
 	.venv/bin/sbp reproduce --preset paper $(ARGS)
 
 test: env  ## run all tests but the browser's
-	$(PYTHON) -m pytest -m "not browser$(NO_LAVA)" $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -m "not browser$(NO_LAVA)$(NO_TOOLS)" $(PYTEST_ARGS)
 
 test-newest: .venv-newest/.ready  ## the tests without Lava and the book, on the newest Python found
-	.venv-newest/bin/python -m pytest -m "not browser and not lava and not book" $(PYTEST_ARGS)
+	.venv-newest/bin/python -m pytest -m "not browser and not lava and not book$(NO_TOOLS)" \
+	    $(PYTEST_ARGS)
 
 test-browser: book  ## tests of the built book in an installed Chromium
 	$(PYTHON) -m pytest -m browser $(PYTEST_ARGS)

@@ -19,17 +19,22 @@ NAME_init, NAME_final    int16 (post, pre)   the weights NAME (W1, W2; W of the 
                                              before the first and after the last step
 spikes:NAME, size:NAME   uint8 (steps,       spikes of every population and source; a sample
                          bytes)              takes `period` steps
+copy:NAME                int16 (post, pre)   optional: the weights of the projection NAME's own
+                                             copy after the last step
 u:NAME, v:NAME           int32 (steps, size) optional: current and membrane potential (after
                                              reset) at the end of the step, register units
 stimulus:NAME            uint8 (n, bytes)    patterns of a source that x and labels cannot say
 program                  text                digest of the program that made it
+program_file             text                the program itself (`sbp.program_file`), where
+                                             `circuit`, `sizes` and `period` do not say it
 about                    text                JSON: engine, version, data set, samples
 ======================== =================== ==================================================
 
 Only x, n_inputs, the initial and final weights and at least one ``spikes:`` entry are needed
 (labels too, where the circuit has a target), so that an FPGA, another simulator or a board can
-write such a file.  The final weights of the single copies are not stored: the spikes and the
-learning rule imply them.
+write such a file; without NumPy it writes plain text (`sbp.plain`), which is read just as well.
+The final weights of the single copies need not be stored: the spikes and the learning rule imply
+them, and a replay is compared with that.
 """
 
 from __future__ import annotations
@@ -44,7 +49,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from sbp import engines
+from sbp import engines, plain, program_file
 from sbp.circuits.registry import build, families
 from sbp.difference import (
     RECORDED,
@@ -52,7 +57,7 @@ from sbp.difference import (
     first_recorded_difference,
     first_weight_difference,
 )
-from sbp.errors import FileError, SbpError
+from sbp.errors import FileError, SbpError, SpecError
 from sbp.files import read_npz, write_atomic, write_npz
 from sbp.loihi import clip_weight
 from sbp.program import Program, lower
@@ -68,26 +73,29 @@ class Trace:
 
     Attributes
     ----------
-    circuit : Circuit
+    program : Program
     stimulus : dict of str to ndarray of uint8, shape (n_samples, size)
     initial, final : dict of str to ndarray of int16, shape (n_post, n_pre)
         Each parameter before the first and after the last step.
     spikes : dict of str to ndarray of bool, shape (n_steps, size)
     u, v : dict of str to ndarray of int32, shape (n_steps, size)
         Register units; empty unless asked for.
+    copies : dict of str to ndarray of int16, shape (n_post, n_pre)
+        Each projection's own weights after the last step; empty where nobody kept them.
     digest : str
         Of the program it was made with; "" if unknown.
     about : dict
         Where it comes from.
     """
 
-    circuit: Circuit
+    program: Program
     stimulus: Arrays
     initial: Mapping[str, np.ndarray]
     final: Mapping[str, np.ndarray]
     spikes: Arrays
     u: Arrays = field(default_factory=dict)
     v: Arrays = field(default_factory=dict)
+    copies: Arrays = field(default_factory=dict)
     digest: str = ""
     about: dict[str, Any] = field(default_factory=dict)
 
@@ -99,7 +107,7 @@ class Trace:
     @property
     def n_samples(self) -> int:
         """Samples of the run."""
-        return self.n_steps // self.circuit.period
+        return self.n_steps // self.program.period
 
     @property
     def n_spikes(self) -> int:
@@ -108,7 +116,7 @@ class Trace:
 
 
 def record(
-    circuit: Circuit,
+    circuit: Circuit | Program,
     stimulus: Mapping[str, np.ndarray],
     weights: Mapping[str, np.ndarray] | None = None,
     *,
@@ -121,8 +129,8 @@ def record(
 
     Parameters
     ----------
-    circuit : Circuit
-        Any circuit; `verify` needs to be given one that `sbp.circuits.registry` does not know.
+    circuit : Circuit or Program
+        Any circuit.
     stimulus : mapping of str to ndarray, shape (n_samples, size)
     weights : mapping of str to ndarray, shape (n_post, n_pre)
     engine : str
@@ -133,7 +141,7 @@ def record(
     **options
         For the engine.
     """
-    program = lower(circuit)
+    program = circuit if isinstance(circuit, Program) else lower(circuit)
     stimulus = program.check_stimulus(stimulus)
     keep = states if isinstance(states, str) else tuple(states)
     state = program.state(weights)
@@ -141,22 +149,25 @@ def record(
         program, state, stimulus, record=Record(spikes="all", u=keep, v=keep), **options
     )
     return Trace(
-        circuit, stimulus, program.weights(state), run.weights, run.spikes, run.u, run.v,
-        program.digest, {"engine": engine, **(about or {})},
+        program, stimulus, program.weights(state), run.weights, run.spikes, run.u, run.v,
+        digest=program.digest, about={"engine": engine, **(about or {})},
     )  # fmt: skip
 
 
 def write(trace: Trace, path: str | Path) -> Path:
     """Write `trace` as npz, whole or not at all."""
+    program = trace.program
     entries: dict[str, Any] = {
-        "circuit": trace.circuit.name,
-        "sizes": np.array(trace.circuit.sizes, np.int64),
-        "period": np.int64(trace.circuit.period),
-        "weight_exponent": np.int64(trace.circuit.weight_exponent),
-        "parameters": trace.circuit.parameter_set,
+        "circuit": program.name,
+        "sizes": np.array(program.sizes, np.int64),
+        "period": np.int64(program.period),
+        "weight_exponent": np.int64(program.circuit.weight_exponent),
+        "parameters": program.circuit.parameter_set,
         "program": trace.digest,
         "about": json.dumps(trace.about, sort_keys=True),
     }
+    if not _said_by_labels(program):
+        entries["program_file"] = program_file.dumps(program)
     for name, patterns in trace.stimulus.items():
         if name == "input":
             entries |= {"x": np.packbits(patterns, axis=1), "n_inputs": patterns.shape[1]}
@@ -169,6 +180,7 @@ def write(trace: Trace, path: str | Path) -> Path:
     for name, train in trace.spikes.items():
         entries[f"spikes:{name}"] = np.packbits(train, axis=1)
         entries[f"size:{name}"] = train.shape[1]
+    entries |= {f"copy:{name}": matrix for name, matrix in trace.copies.items()}
     for what in ("u", "v"):
         entries |= {f"{what}:{name}": values for name, values in getattr(trace, what).items()}
     return write_npz(path, {name: np.asarray(value) for name, value in entries.items()})
@@ -183,29 +195,53 @@ def write_csv(trace: Trace, path: str | Path) -> Path:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("step", "sample", "phase", "population", "neuron"))
     for step, _, name, neuron in sorted(lines):
-        writer.writerow((step, *divmod(step, trace.circuit.period), name, neuron))
+        writer.writerow((step, *divmod(step, trace.program.period), name, neuron))
     return write_atomic(path, lambda stream: stream.write(text.getvalue().encode()))
 
 
-def read(path: str | Path, circuit: Circuit | None = None) -> Trace:
-    """Read a trace.
+def _said_by_labels(program: Program) -> bool:
+    """Whether name, sizes and the like tell a reader all of `program`."""
+    circuit = program.circuit
+    try:
+        built = build(
+            program.name,
+            program.sizes,
+            ring=program.period,
+            weight_exponent=circuit.weight_exponent,
+            parameters=circuit.parameter_set,
+        )
+    except SpecError:
+        return False
+    return lower(built).digest == program.digest
+
+
+def read(path: str | Path, program: Program | None = None) -> Trace:
+    """Read a trace, an npz or plain text (`sbp.plain`).
 
     Parameters
     ----------
     path : path
-    circuit : Circuit, optional
-        For a trace of a circuit that `sbp.circuits.registry` does not know.
+    program : Program, optional
+        What it is a trace of; needed for plain text, and for an npz of a circuit of one's own
+        that does not hold it.
 
     Raises
     ------
     FileError
         If the file is no trace, lacks an entry, or its parts do not fit each other.
     """
+    if plain.is_plain(path):
+        if program is None:
+            raise FileError(
+                f"{path} is plain text, which needs its program beside it",
+                do="name the program file: --program FILE",
+            )
+        return plain.read_trace(path, program)
     entries = _Entries(path)
-    circuit = circuit or entries.circuit()
+    program = program or entries.program()
     stimulus = {}
-    for source in circuit.sources:
-        if source.phase is None:
+    for source in program.sources:
+        if source.phase < 0:
             continue
         if source.name == "input" and "x" in entries:
             if int(entries.integers("n_inputs", ())) != source.size:
@@ -219,17 +255,22 @@ def read(path: str | Path, circuit: Circuit | None = None) -> Trace:
         else:
             stimulus[source.name] = entries.bits(f"stimulus:{source.name}", source.size)
     weights: dict[str, Arrays] = {"init": {}, "final": {}}
-    for parameter in circuit.parameters:
+    for name, *shape in program.parameters:
         for when, found in weights.items():
-            found[parameter.name] = entries.integers(f"{parameter.name}_{when}", parameter.shape)
-    sizes = {part.name: part.size for part in circuit.populations}
-    sizes |= {source.name: source.size for source in circuit.sources}
-    n_steps = max(map(len, stimulus.values()), default=0) * circuit.period
+            found[name] = entries.integers(f"{name}_{when}", tuple(shape))
+    shapes = plain.copy_shapes(program)
+    copies = {}
+    for name in entries.starting("copy:"):
+        if name not in shapes:
+            entries.fail(f"the {program.name} circuit has no projection {name!r} with a matrix")
+        copies[name] = entries.integers(f"copy:{name}", shapes[name])
+    sizes = {sender.name: sender.size for sender in program.senders}
+    n_steps = max(map(len, stimulus.values()), default=0) * program.period
     trains: dict[str, Arrays] = {"spikes": {}, "u": {}, "v": {}}
     for what, found in trains.items():
         names = entries.starting(f"{what}:")
         if unknown := sorted(set(names) - set(sizes)):
-            entries.fail(f"the {circuit.name} circuit has no population {unknown[0]!r}")
+            entries.fail(f"the {program.name} circuit has no population {unknown[0]!r}")
         for name in sorted(names, key=[*sizes].index):
             size, key = sizes[name], f"{what}:{name}"
             is_spikes = what == "spikes"
@@ -240,12 +281,12 @@ def read(path: str | Path, circuit: Circuit | None = None) -> Trace:
             )
             if len(found[name]) != n_steps:
                 entries.fail(
-                    f"{key} has {len(found[name])} steps, not {n_steps} ({circuit.period} a sample)"
+                    f"{key} has {len(found[name])} steps, not {n_steps} ({program.period} a sample)"
                 )
     if not trains["spikes"] or not n_steps:
         entries.fail("it holds no spikes")
     return Trace(
-        circuit, stimulus, weights["init"], weights["final"], **trains,
+        program, stimulus, weights["init"], weights["final"], **trains, copies=copies,
         digest=entries.text("program"), about=entries.about(),
     )  # fmt: skip
 
@@ -254,7 +295,7 @@ def verify(
     trace: Trace | str | Path,
     engine: str = "reference",
     *,
-    circuit: Circuit | None = None,
+    program: Program | None = None,
     **options: Any,
 ) -> Difference | None:
     """Replay a trace and compare every spike, every recorded state and every copy's weights.
@@ -264,7 +305,7 @@ def verify(
     trace : Trace or path
     engine : str
         Never run in strict mode: a trace may show what lies outside the circuit's domain.
-    circuit : Circuit, optional
+    program : Program, optional
         See `read`.
     **options
         For the engine.
@@ -275,8 +316,8 @@ def verify(
         The first difference (the trace's value first), or None where all is identical.
     """
     if not isinstance(trace, Trace):
-        trace = read(trace, circuit)
-    program = lower(trace.circuit)
+        trace = read(trace, program)
+    program = trace.program
     keep = Record(spikes=tuple(trace.spikes), u=tuple(trace.u), v=tuple(trace.v))
     run = engines.get(engine).run(
         program, program.state(trace.initial), trace.stimulus, record=keep, **options
@@ -289,14 +330,17 @@ def verify(
     differences = [difference for difference in found if difference is not None]
     if differences:
         return min(differences, key=lambda difference: difference.step)
-    return first_weight_difference(
-        trace.final, run.weights, trace.n_steps, period
-    ) or first_weight_difference(
-        implied_copies(trace, program), run.state.weights, trace.n_steps, period
-    )
+    for expected, weights in (
+        (trace.final, run.weights),
+        (trace.copies, run.state.weights),
+        (implied_copies(trace), run.state.weights),
+    ):
+        if weight := first_weight_difference(expected, weights, trace.n_steps, period):
+            return weight
+    return None
 
 
-def implied_copies(trace: Trace, program: Program) -> Arrays:
+def implied_copies(trace: Trace) -> Arrays:
     """The final weights of every copy, by the learning rule from the trace's own spikes.
 
     Copies whose source or target is not in the trace are left out.  The parameters' final
@@ -307,6 +351,7 @@ def implied_copies(trace: Trace, program: Program) -> Arrays:
     dict of str to ndarray of int16, shape (n_post, n_pre)
         By the projection's name.
     """
+    program = trace.program
     weights = program.state(trace.initial).weights
     for projection in program.projections:
         if not projection.plastic:
@@ -387,10 +432,12 @@ class _Entries:
             self.fail("the entry about is not a JSON object")
         return found
 
-    def circuit(self) -> Circuit:
+    def program(self) -> Program:
+        if "program_file" in self._arrays:
+            return program_file.loads(self.text("program_file"), f"{self.path}: program_file")
         name = self.text("circuit", "learning")
         if name not in families():
-            self.fail(f"circuit is {name!r}, allowed: {', '.join(families())}")
+            self.fail(f"circuit is {name!r}, allowed: {', '.join(families())}, or its program file")
         if "sizes" in self._arrays:
             sizes = self.integers("sizes", (None,)).tolist()
         elif name in ("learning", "inference"):
@@ -400,12 +447,13 @@ class _Entries:
             self.fail("the entry sizes is missing")
         period = self.integer("period", None)
         try:
-            return build(
+            circuit = build(
                 name,
                 sizes,
                 ring=period,
                 weight_exponent=self.integer("weight_exponent", 0),
                 parameters=self.text("parameters", "released"),
             )
+            return lower(circuit)
         except SbpError as error:
             self.fail(str(error))

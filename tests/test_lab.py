@@ -359,11 +359,11 @@ def saturated():
 
 def assert_trace(engine, path):
     golden = trace.read(path)
-    program = lower(golden.circuit)
+    program = golden.program
     found = engine(program, golden.initial, golden.stimulus, golden.n_steps)
     difference = first_difference(golden.spikes, found.spikes, program.period)
     assert difference is None, str(difference)
-    for name, matrix in trace.implied_copies(golden, program).items():
+    for name, matrix in trace.implied_copies(golden).items():
         assert np.array_equal(matrix, found.weights[name]), name
 
 

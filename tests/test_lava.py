@@ -120,7 +120,7 @@ def golden(name):
 def run_golden(name, samples=None, **options):
     """Run a golden trace on Lava and compare with it, and in all else with another engine."""
     recorded = golden(name)
-    program = lower(recorded.circuit)
+    program = recorded.program
     state = program.state(recorded.initial)
     stimulus = {name: rows[:samples] for name, rows in recorded.stimulus.items()}
     found = lava.run(program, state, stimulus, record=ALL_SPIKES, **options)

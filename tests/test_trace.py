@@ -1,12 +1,13 @@
 import csv
 import json
+import re
 import warnings
 
 import numpy as np
 import pytest
 from conftest import ROOT
 
-from sbp import engines, trace
+from sbp import engines, plain, program_file, trace
 from sbp.circuits import learning_circuit, registry
 from sbp.errors import FileError, SpecError
 from sbp.program import lower
@@ -40,8 +41,8 @@ def entries(path):
 @pytest.mark.parametrize("name", ["mnist_40_24_10", "mnist_400_400_10"])
 def test_traces_of_an_independent_simulation(golden_dir, name, engine):
     read = trace.read(golden_dir / f"{name}.npz")
-    assert read.circuit == learning_circuit(read.circuit.sizes)
-    assert "-".join(map(str, read.circuit.sizes)) == name.removeprefix("mnist_").replace("_", "-")
+    assert read.program == lower(learning_circuit(read.program.sizes))
+    assert "-".join(map(str, read.program.sizes)) == name.removeprefix("mnist_").replace("_", "-")
     assert len(read.spikes) == 29
     assert trace.verify(read, engine) is None
 
@@ -54,12 +55,12 @@ def test_own_traces(path, engine):
 
 def test_own_traces_cover_every_circuit_and_parted_copies():
     read = {path.stem: trace.read(path) for path in OWN}
-    assert {t.circuit.name for t in read.values()} == set(registry.families())
-    assert all(t.digest == lower(t.circuit).digest for t in read.values())
+    assert {t.program.name for t in read.values()} == set(registry.families())
+    assert all(t.digest == t.program.digest for t in read.values())
     trained = read["trained_64_6_10"]
-    program = lower(trained.circuit)
+    program = trained.program
     state = program.state(trained.initial)
-    state.weights = trace.implied_copies(trained, program)
+    state.weights = trace.implied_copies(trained)
     assert copies_parted(program, state)["W2"] > 0
 
 
@@ -83,7 +84,7 @@ def test_a_file_holds_all_of_it(tmp_path):
         assert list(mine) == list(found), what
         for name in mine:
             np.testing.assert_array_equal(mine[name], found[name])
-    assert (read.circuit, read.digest) == (made.circuit, made.digest)
+    assert (read.program, read.digest) == (made.program, made.digest)
     assert read.about == {"engine": "reference", "dataset": "none"}
     assert set(read.u) == set(read.v) == {"h", "g3"}
     assert read.n_samples == 3
@@ -105,7 +106,7 @@ def test_the_least_that_another_machine_must_write(tmp_path):
     least = {"x", "n_inputs", "labels", "W1_init", "W2_init", "W1_final", "W2_final", "spikes:o"}
     np.savez(tmp_path / "least.npz", **{name: full[name] for name in least})
     read = trace.read(tmp_path / "least.npz")
-    assert read.circuit == learning_circuit((12, 7, 4))
+    assert read.program == lower(learning_circuit((12, 7, 4)))
     assert list(read.spikes) == ["o"]
     assert trace.verify(read) is None
     read.final["W1"] = read.final["W1"].copy()
@@ -193,7 +194,7 @@ def test_traces_outside_the_domain_are_replayed_not_refused():
             assert trace.verify(made, engine) is None
 
 
-def test_a_circuit_of_ones_own(tmp_path):
+def test_a_circuit_of_ones_own(tmp_path, sbp, refused):
     relay = Circuit(
         name="relay",
         sizes=(3,),
@@ -205,11 +206,20 @@ def test_a_circuit_of_ones_own(tmp_path):
     stimulus = {"sound": [[1, 0, 1], [0, 1, 0]], "light": [[1, 1], [0, 1]]}
     made = trace.record(relay, stimulus)
     path = trace.write(made, tmp_path / "t.npz")
-    with pytest.raises(FileError, match="circuit is 'relay', allowed: learning, inference"):
-        trace.read(path)
     # sound 3, light 3, a 3; b 2, for what light sends in the last step acts after the end.
     assert made.n_spikes == 3 + 3 + 3 + 2
-    assert trace.verify(path, "compiled", circuit=relay) is None
+    # The file holds its program, so that it verifies by itself.
+    assert trace.verify(path, "compiled") is None
+    assert "relay circuit 3, 2 samples" in sbp("verify", path)[1]
+    # Another machine need not write it; then it is named.
+    bare = entries(path)
+    del bare["program_file"]
+    np.savez(path, **bare)
+    assert "circuit is 'relay', allowed: learning, inference" in refused("verify", path)
+    net = program_file.write(lower(relay), tmp_path / "relay.sbp")
+    assert sbp("verify", path, "--program", net)[0] == 0
+    text = plain.write_trace(made, tmp_path / "t.txt")
+    assert sbp("verify", text, "--program", net)[0] == 0
 
 
 def test_csv_holds_every_spike_once(tmp_path):
@@ -258,6 +268,11 @@ BROKEN = {
     "declared size": (put("size:h", 8), "size:h is 8, the circuit's is 7"),
     "too few steps": (put("spikes:h", np.zeros((35, 1), np.uint8)), "35 steps, not 36"),
     "unknown population": (put("spikes:q", np.zeros((36, 1), np.uint8)), "no population 'q'"),
+    "a copy of no projection": (put("copy:x->x", np.zeros((7, 12), int)), "no projection 'x->x'"),
+    "a copy of another size": (
+        put("copy:x->h", np.zeros((7, 13), int)),
+        "copy:x->h is int64 (7, 13",
+    ),
     "about": (put("about", "[1]"), "about is not a JSON object"),
     "about is no JSON": (put("about", "{"), "about is not a JSON object"),
 }
@@ -276,6 +291,105 @@ def test_broken_traces_are_refused(tmp_path, case):
     assert "\n" not in str(caught.value)
 
 
+def test_plain_text_holds_all_but_the_states(tmp_path):
+    made = small(states=["h"], about={"dataset": "none"})
+    read = trace.read(plain.write_trace(made, tmp_path / "t.txt"), made.program)
+    for what in ("stimulus", "initial", "final", "spikes"):
+        mine, found = getattr(made, what), getattr(read, what)
+        assert set(mine) == set(found), what
+        for name in mine:
+            np.testing.assert_array_equal(mine[name], found[name])
+    assert (read.program, read.about) == (made.program, made.about)
+    assert list(read.copies) == list(trace.implied_copies(made))
+    assert len(read.copies) == 8
+    assert trace.verify(read) is None
+    # Not every population need be there; the sources always are.
+    made.spikes = {"o": made.spikes["o"]}
+    read = trace.read(plain.write_trace(made, tmp_path / "t.txt"), made.program)
+    assert list(read.spikes) == ["o", "input", "target"]
+    assert trace.verify(read) is None
+    made.spikes["input"] = np.zeros((36, 12), bool)
+    with pytest.raises(FileError, match="spikes of input are not its stimulus"):
+        plain.write_trace(made, tmp_path / "t.txt")
+
+
+@pytest.mark.parametrize("form", ["npz", "txt"])
+def test_copies_of_another_machine_are_compared(tmp_path, form):
+    made = small()
+    made.copies = trace.implied_copies(made)
+    write = trace.write if form == "npz" else plain.write_trace
+    made.copies["o-->hT"][2, 1] ^= 2
+    read = trace.read(write(made, tmp_path / f"t.{form}"), made.program)
+    found = trace.verify(read)
+    assert (found.population, found.index, found.total) == ("o-->hT", (2, 1), 1)
+
+
+def swap(old, new):
+    def change(text):
+        assert old in text, old
+        return text.replace(old, new, 1)
+
+    return change
+
+
+def first_weight(value):
+    return lambda text: re.sub(r"(W1 post 7 pre 12\n)\S+", rf"\g<1>{value}", text, count=1)
+
+
+BROKEN_TEXT = {
+    "nothing": (lambda text: "sbp-trace", "allowed: version 1"),
+    "another version": (swap("sbp-trace 1", "sbp-trace 2"), "line 1: found 'sbp-trace 2'"),
+    "another program": (swap("program ", "program 1"), "line 2: it belongs to program 1"),
+    "about": (swap("about {", "about ["), "line 3: what stands after about"),
+    "about so deep": (swap("about {", "about " + "[" * 9999), "line 3: what stands after about"),
+    "steps": (swap("steps 36", "steps 37"), "line 4: 3 samples, 37 steps; allowed: 12 steps"),
+    "no samples": (swap("samples 3 steps 36", "samples 0 steps 0"), "line 4: 0 samples"),
+    "population": (swap("recorded x ", "recorded q "), "line 5: the learning circuit has no"),
+    "a matrix of another size": (swap("W1 post 7", "W1 post 8"), "line 6: initial W1 is 8 by 12"),
+    "a matrix of no name": (swap("matrix initial W2", "matrix W2"), "found no 'matrix initial|"),
+    "no such copy": (swap("copy x->h ", "copy x->x "), "copy x->x is unknown"),
+    "a matrix twice": (swap("final W2", "final W1"), "final W1 is unknown, or comes twice"),
+    "no final weights": (
+        lambda text: re.sub("matrix final W2.*\n(.*\n){4}", "", text),
+        "the final weights W2 are missing",
+    ),
+    "an odd weight": (first_weight("255"), "line 7: weights W1[0, 0] is 255"),
+    "a weight too many": (first_weight("254 254"), "allowed: 12 weights of W1"),
+    "no number": (first_weight("1e3"), "allowed: 12 weights of W1"),
+    "a step too few": (swap("step 17 ", "step 18 "), "allowed: 'step 17 spikes N: N N ...'"),
+    "a spike too few": (
+        lambda text: re.sub(r"(step 16 spikes \d+: )\d+ ", r"\1", text), "spikes; the line says"
+    ),
+    "no such neuron": (
+        lambda text: re.sub(r"step 4 .*", "step 4 spikes 1: 123", text), "numbers below 123"
+    ),
+    "spikes in another order": (
+        lambda text: re.sub(r"step 4 .*", "step 4 spikes 2: 9 8", text), "are not ascending"
+    ),
+    "kick": (lambda text: re.sub(r"step 4 .*", "step 4 spikes 1: 122", text), "which is the kick"),
+    "a source out of its phase": (
+        lambda text: re.sub(r"step 4 .*", "step 4 spikes 1: 110", text),
+        "source input spikes in a phase other than 0",
+    ),
+    "truncated": (lambda text: text[: text.index("step 30")], "it is truncated"),
+    "no end": (swap("\nend\n", "\n"), "the file ends here; it is truncated"),
+    "more": (swap("\nend\n", "\nend\nstep 36 spikes 0:\n"), "something follows after the end"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BROKEN_TEXT)
+def test_broken_plain_traces_are_refused(tmp_path, case):
+    change, message = BROKEN_TEXT[case]
+    made = small()
+    path = plain.write_trace(made, tmp_path / "t.txt")
+    path.write_text(change(path.read_text()))
+    with pytest.raises(FileError) as caught:
+        trace.read(path, made.program)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_weights_the_chip_cannot_hold_are_named(tmp_path):
     found = entries(trace.write(small(), tmp_path / "t.npz"))
     found["W1_init"][2, 3] = 255
@@ -289,11 +403,14 @@ def test_commands(sbp, tmp_path):
     for number, name in enumerate(registry.families()):
         path = tmp_path / f"{name}.npz"
         options = ("--hidden", 5, "--engine", ENGINES[number % 2], "--csv", tmp_path / "t.csv")
+        options += ("--plain", tmp_path / "t.txt") if number == 0 else ()
         code, out, err = sbp("trace", path, "--circuit", name, "--samples", "20:24", *options)
         assert (code, err) == (0, "")
         read = trace.read(path)
         assert read.n_samples == 4
         assert read.about["samples"] == "20:24"
+        if number == 0:
+            assert trace.verify(trace.read(tmp_path / "t.txt", read.program)) is None
         spike_lines = (tmp_path / "t.csv").read_text().count("\n") - 1
         assert f"{read.n_spikes:,} spikes" in out
         assert spike_lines == read.n_spikes

@@ -25,6 +25,7 @@ from sbp.app.cli.exchange import export, import_
 from sbp.app.cli.options import examples
 from sbp.app.cli.paths import Group
 from sbp.app.cli.plot import plot
+from sbp.app.cli.programs import program
 from sbp.app.cli.sweep import sweep
 from sbp.app.cli.topology import topology
 from sbp.app.cli.traces import trace, verify
@@ -67,8 +68,8 @@ def cli(context: click.Context) -> None:
 
 
 for command in (
-    train, evaluate, plot, reproduce, sweep, verify, trace, export, import_, summary, check,
-    topology, info,
+    train, evaluate, plot, reproduce, sweep, verify, trace, program, export, import_, summary,
+    check, topology, info,
 ):  # fmt: skip
     cli.add_command(command)
 

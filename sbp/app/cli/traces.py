@@ -31,38 +31,47 @@ if TYPE_CHECKING:
     import numpy as np
 
     from sbp.learn.data import Dataset
-    from sbp.spec import Circuit
+    from sbp.program import Program
 
 
 @command(
     epilog=examples(
         "sbp verify trace.npz",
         "sbp verify trace.npz --engine compiled",
+        "sbp verify trace.txt --program learning.sbp",
     )
 )
-@click.argument("file", metavar="TRACE.npz", type=FILE)
+@click.argument("file", metavar="TRACE", type=FILE)
+@click.option(
+    "--program",
+    "program_file",
+    metavar="FILE",
+    type=FILE,
+    help="The circuit it is a trace of, from `sbp program write`: for a circuit of your own, and "
+    "for a trace in plain text.",
+)
 @engine_option(CIRCUIT_ENGINES, "reference")
 @LAYOUT_OPTION
-def verify(file: Path, engine: str, layout: str | None) -> None:
+def verify(file: Path, program_file: Path | None, engine: str, layout: str | None) -> None:
     """Replay a golden trace and compare every spike and weight.
 
     Exit code 0 if all is identical; else the first difference is printed (the trace's value
-    first) and the exit code is 1.  `pydoc sbp.trace` describes the format, for traces of an
-    FPGA, another simulator or a board.
+    first) and the exit code is 1.  `pydoc sbp.trace` and `pydoc sbp.plain` describe the two
+    formats, npz and plain text, for traces of an FPGA, another simulator or a board.
     """
     options = engine_options(engine, layout)
 
+    from sbp import program_file as programs
     from sbp import trace
-    from sbp.program import lower
 
-    read = trace.read(file)
+    read = trace.read(file, programs.read(program_file) if program_file else None)
     with announce_compilation():
         difference = trace.verify(read, engine, **options)
     if difference is not None:
         click.echo(f"{file}: {difference}")
         click.get_current_context().exit(1)
-    program = lower(read.circuit)
-    copies = trace.implied_copies(read, program)
+    program = read.program
+    copies = trace.implied_copies(read)
     weights = sum(matrix.size for matrix in copies.values())
     states = "".join(
         f", {what} of {', '.join(getattr(read, what))}"
@@ -70,7 +79,7 @@ def verify(file: Path, engine: str, layout: str | None) -> None:
         if getattr(read, what)
     )
     click.echo(
-        f"{file}: identical on {engine}: {describe(read.circuit)}, {read.n_samples} samples, "
+        f"{file}: identical on {engine}: {describe(program)}, {read.n_samples} samples, "
         f"{read.n_steps} steps, {read.n_spikes:,} spikes of {len(read.spikes)} populations and "
         f"sources{states}"
         + (f", {weights:,} final weights in {len(copies)} matrices" if copies else "")
@@ -153,6 +162,13 @@ def verify(file: Path, engine: str, layout: str | None) -> None:
     type=Writes(".csv"),
     help="Write the spike times as CSV too.",
 )
+@click.option(
+    "--plain",
+    "plain_file",
+    metavar="FILE",
+    type=Writes(),
+    help="Write the trace as plain text too, for readers without NumPy.",
+)
 def trace(
     file: Path,
     circuit: str,
@@ -171,12 +187,14 @@ def trace(
     layout: str | None,
     states: str,
     csv_file: Path | None,
+    plain_file: Path | None,
 ) -> None:
     """Write spikes, weights and states of a run to a file.
 
     The circuit starts at rest and runs the chosen samples one after the other.  The npz holds
     everything that a replay needs (`sbp verify`) and nothing pickled; `pydoc sbp.trace` describes
-    it.  The CSV has a line "step,sample,phase,population,neuron" for every spike.
+    it, and `pydoc sbp.plain` the plain text, which has all but the states.  The CSV has a line
+    "step,sample,phase,population,neuron" for every spike.
     """
     options = engine_options(engine, layout)
     if circuit != "gating_chain":
@@ -184,9 +202,11 @@ def trace(
     if weights is not None:
         unused({"hidden": "beside --weights", "seed": "beside --weights"})
 
+    from sbp import plain
     from sbp import trace as traces
     from sbp.circuits.registry import build
     from sbp.files import arrays_digest
+    from sbp.program import lower
 
     if weights is not None and circuit in ("single_layer", "gating_chain"):
         raise click.UsageError(f"--weights holds W1 and W2, which the {circuit} circuit lacks")
@@ -199,7 +219,7 @@ def trace(
         sizes = (data.n_inputs, data.n_classes)
     else:
         sizes = (data.n_inputs, len(start["W1"]), len(start["W2"]))
-    built = build(circuit, sizes, ring=ring)
+    built = lower(build(circuit, sizes, ring=ring))
     stimulus = {"input": inputs}
     if "target" in [source.name for source in built.sources]:
         from sbp.learn.training import one_hot
@@ -226,10 +246,13 @@ def trace(
     if csv_file is not None:
         traces.write_csv(made, csv_file)
         click.echo(f"{csv_file}: {made.n_spikes:,} spike times")
+    if plain_file is not None:
+        plain.write_trace(made, plain_file)
+        click.echo(f"{plain_file}: {plain_file.stat().st_size / 1000:,.1f} kB of plain text")
 
 
-def describe(circuit: Circuit) -> str:
-    """Name and sizes of a circuit."""
+def describe(circuit: Program) -> str:
+    """Name and sizes of a program's circuit."""
     name = circuit.name.replace("_", " ")
     if circuit.name == "gating_chain":
         stages = len(circuit.sizes) - 1

@@ -1,0 +1,230 @@
+"""``sbp program``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sbp.app.cli.about import DEFAULT_SIZES, SIZES_SAID
+from sbp.app.cli.options import CIRCUITS, Sizes, examples, load_weights
+from sbp.app.cli.paths import FILE, RUN, Group, Reads, Writes, WritesFolder
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from sbp.program import Program
+
+
+def _beside(file: Path) -> Path:
+    """Where the weights of a program file are, if anywhere."""
+    return file.with_name(f"{file.name}.weights")
+
+
+class ReadsProgram(Reads):
+    """A program file, and the weights beside it."""
+
+    def files(self, value: Path) -> Iterable[Path]:
+        """Both."""
+        return [value, _beside(value)]
+
+
+class WritesProgram(Writes):
+    """A program file, and the weights beside it."""
+
+    def files(self, value: Path) -> Iterable[Path]:
+        """Both."""
+        return [value, _beside(value)]
+
+
+PROGRAM = click.argument("file", metavar="FILE", type=ReadsProgram())
+WEIGHTS = click.option(
+    "--weights",
+    metavar="RUN",
+    type=RUN,
+    help="A run folder, a weights.npz, `pretrained`, or the plain text of `sbp program write`.",
+)
+
+
+@click.group(
+    cls=Group,
+    epilog=examples(
+        "sbp program write learning --sizes 400-400-10 learning.sbp",
+        "sbp program check learning.sbp",
+        "sbp program images learning.sbp build/ --trace trace.npz",
+        "sbp verify trace.txt --program learning.sbp",
+    ),
+)
+def program() -> None:
+    """Write and read a circuit as a file, for C, hardware and other simulators.
+
+    A program file is plain text, line by line: populations, sources, projections, phases and a
+    digest.  `pydoc sbp.program_file` describes it, and `pydoc sbp.plain` the weights and traces
+    beside it.
+    """
+
+
+@program.command(
+    epilog=examples(
+        "sbp program write learning --sizes 400-400-10 learning.sbp",
+        "sbp program write inference --weights pretrained inference.sbp",
+        "sbp program write gating_chain --sizes 20-20-20 --ring 2 chain.sbp",
+    )
+)
+@click.argument("circuit", type=click.Choice(CIRCUITS))
+@click.argument("file", metavar="FILE", type=WritesProgram())
+@click.option("--sizes", type=Sizes(), help=f"Layer sizes; default {SIZES_SAID}")
+@click.option(
+    "--ring", metavar="N", type=click.IntRange(min=2), help="Gates in a gating chain's ring."
+)
+@WEIGHTS
+def write(
+    circuit: str,
+    file: Path,
+    sizes: tuple[int, ...] | None,
+    ring: int | None,
+    weights: str | None,
+) -> None:
+    """Write a circuit as a program file; its weights, if named, to FILE.weights."""
+    from sbp import plain, program_file
+    from sbp.circuits.registry import build
+    from sbp.program import lower
+
+    loaded = load_weights(weights) if weights else None
+    if loaded is not None and sizes is None:
+        first = next(iter(loaded.values()))
+        sizes = (first.shape[1], *(len(matrix) for matrix in loaded.values()))
+    made = lower(build(circuit, sizes or DEFAULT_SIZES[circuit], ring=ring))
+    if loaded is not None:
+        made.state(loaded)  # refuses what does not fit before anything is written
+    program_file.write(made, file)
+    click.echo(f"{file}: {_facts(made)}")
+    if loaded is not None:
+        plain.write_weights(loaded, made, _beside(file))
+        click.echo(f"{_beside(file)}: {_weights_said(loaded)}")
+
+
+@program.command(epilog=examples("sbp program show learning.sbp"))
+@PROGRAM
+def show(file: Path) -> None:
+    """Print what a program file holds."""
+    from sbp import program_file
+
+    read = program_file.read(file)
+    click.echo(read.circuit.summary())
+    click.echo(f"  longest delay {read.n_slots - 1}; program digest {read.digest}")
+
+
+@program.command(epilog=examples("sbp program check learning.sbp"))
+@PROGRAM
+def check(file: Path) -> None:
+    """Check a program file, and FILE.weights if it is there.
+
+    Every value has to be one that the chip holds, the parts have to fit each other, and the
+    digest has to be that of the rest; else exit code 2, with the line and what is allowed there.
+    """
+    from sbp import plain, program_file
+
+    read = program_file.read(file)
+    click.echo(f"{file}: {_facts(read)}")
+    if _beside(file).exists():
+        click.echo(f"{_beside(file)}: {_weights_said(plain.read_weights(_beside(file), read))}")
+
+
+@program.command(
+    epilog=examples(
+        "sbp program images inference.sbp build/ --weights pretrained",
+        "sbp program images learning.sbp build/ --trace trace.npz",
+    )
+)
+@PROGRAM
+@click.argument("folder", metavar="DIR", type=WritesFolder("*.hex", "params.vh", "trace.txt"))
+@WEIGHTS
+@click.option(
+    "--trace", "trace_file", metavar="TRACE", type=FILE, help="What a test bench is to replay."
+)
+def images(file: Path, folder: Path, weights: str | None, trace_file: Path | None) -> None:
+    """Write memory images for hardware, one word a line, as Verilog reads them.
+
+    The weights are those at the start of the trace, or --weights, or FILE.weights.
+    """
+    if weights and trace_file:
+        raise click.UsageError("--weights beside --trace: a trace has its own weights")
+    from sbp import program_file, trace
+    from sbp.app import images as memory
+
+    read = program_file.read(file)
+    traced = trace.read(trace_file, read) if trace_file else None
+    start = traced.initial if traced else _start(file, read, weights)
+    paths = memory.write(read, start, folder, traced)
+    click.echo(f"{folder}: {', '.join(path.name for path in paths)}")
+
+
+@program.command(epilog=examples("sbp program header inference.sbp net.h --weights pretrained"))
+@PROGRAM
+@click.argument("header_file", metavar="HEADER", type=Writes(".h"))
+@WEIGHTS
+def header(file: Path, header_file: Path, weights: str | None) -> None:
+    """Write a C header: the program as constant tables, with the weights if they are named."""
+    from sbp import program_file
+    from sbp.app import images as memory
+    from sbp.files import write_atomic
+
+    read = program_file.read(file)
+    start = _start(file, read, weights) if weights or _beside(file).exists() else None
+    text = memory.c_header(read, start)
+    write_atomic(header_file, lambda stream: stream.write(text.encode()))
+    click.echo(f"{header_file}: {_facts(read)}")
+
+
+@program.command(
+    "trace",
+    epilog=examples(
+        "sbp program trace learning.sbp trace.npz trace.txt     for readers without NumPy",
+        "sbp program trace learning.sbp trace.txt trace.npz     and back",
+    ),
+)
+@PROGRAM
+@click.argument("trace_file", metavar="TRACE", type=FILE)
+@click.argument("out", metavar="OUT", type=Writes(".npz"))
+def convert(file: Path, trace_file: Path, out: Path) -> None:
+    """Turn a trace of this program from npz into plain text, or back.
+
+    OUT is an npz if its name ends so, else plain text.
+    """
+    from sbp import plain, program_file, trace
+
+    read = trace.read(trace_file, program_file.read(file))
+    write = trace.write if out.suffix == ".npz" else plain.write_trace
+    write(read, out)
+    click.echo(
+        f"{out}: {read.n_samples} samples, {read.n_steps} steps, {read.n_spikes:,} spikes, "
+        f"{out.stat().st_size / 1000:,.1f} kB"
+    )
+
+
+def _facts(read: Program) -> str:
+    sizes = "-".join(map(str, read.sizes))
+    return (
+        f"{read.name.replace('_', ' ')} circuit {sizes}, {read.n_neurons:,} neurons, "
+        f"{len(read.projections)} projections, {read.period} steps a sample, "
+        f"digest {read.digest[:12]}"
+    )
+
+
+def _weights_said(weights: Mapping[str, np.ndarray]) -> str:
+    return ", ".join(f"{name} {len(m)} by {m.shape[1]}" for name, m in weights.items())
+
+
+def _start(file: Path, read: Program, where: str | None) -> Mapping[str, np.ndarray]:
+    """The weights that `where` names, else those beside the program file."""
+    from sbp import plain
+
+    if where is not None and not plain.is_plain(where, plain.WEIGHTS):
+        return load_weights(where)
+    beside = Path(where) if where is not None else _beside(file)
+    if not beside.exists() and read.parameters:
+        raise click.UsageError(f"no weights are named, and {beside} does not exist: --weights RUN")
+    return plain.read_weights(beside, read) if read.parameters else {}
