@@ -57,6 +57,8 @@ def required(command, *given):
     for parameter in command.params:
         if parameter.required and parameter not in given:
             name = f"other-{parameter.name}{ending(parameter) if is_output(parameter) else ''}"
+            if isinstance(parameter.type, click.Choice):
+                name = parameter.type.choices[0]
             found.append((parameter, name))
     return found
 
