@@ -5,7 +5,8 @@
 ARGS ?=
 PYTEST_ARGS ?=
 PYTHON := .venv/bin/python
-EXTRAS := lava book distributed nir dev
+CHAPTER := notebooks/01_neuron.ipynb
+EXTRAS := lava book lab distributed nir dev
 
 # Bytecode saves seconds at each start, and nothing outside the environment may leak in.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
@@ -17,8 +18,8 @@ NO_LAVA = $(shell $(PYTHON) -c "import sys; print(' and not lava' * (sys.version
 NO_TOOLS = $(shell command -v cc >/dev/null || echo " and not cc") \
            $(shell command -v iverilog >/dev/null || echo " and not rtl")
 
-.PHONY: help env reproduce reproduce-paper test test-newest test-browser notebooks book lint \
-        format bench interop requirements clean distclean
+# Every target that has a description below.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*## .*/\1/p' $(MAKEFILE_LIST))
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -38,6 +39,11 @@ reproduce: env  ## the main job: train, and print published next to measured
 
 reproduce-paper: env  ## the same with the paper's sizes and numbers of epochs
 	.venv/bin/sbp reproduce --preset paper $(ARGS)
+
+lab: env  ## open the first chapter in JupyterLab
+	.venv/bin/jupytext --quiet --sync notebooks/*.py
+	.venv/bin/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(CHAPTER) \
+	    $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 test: env  ## run all tests but the browser's
 	$(PYTHON) -m pytest -m "not browser$(NO_LAVA)$(NO_TOOLS)" $(PYTEST_ARGS)

@@ -1,3 +1,11 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # # The Loihi neuron
 #
@@ -36,7 +44,7 @@ from sbp.spec import (
     Source,
 )
 
-# %% tags=["parameters"] quick={"STEPS": 12}
+# %% quick={"STEPS": 12} tags=["parameters"]
 STEPS = 18  # how long the neurons with memory are watched
 
 # %% [markdown]
@@ -306,9 +314,13 @@ assert limit == 9216
 #
 # Try before you look.
 
-# %% tags=["hide-cell"]
-# 1. One spike must not be enough: 512 + w <= 1024.  Two must: 512 + 2 w > 1024.
-#    So 256 < w <= 512.  We try 300 with one spike and with two.
+# %% tags=["answer"]
+# Exercise 1: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 1
+# One spike must not be enough: 512 + w <= 1024.  Two must: 512 + 2 w > 1024.
+# So 256 < w <= 512.  We try 300 with one spike and with two.
 for lines, fired in ((1, False), (2, True)):
     circuit = tiny(
         [Population("n", 1, RELAY)],
@@ -324,8 +336,12 @@ for lines, fired in ((1, False), (2, True)):
     )
     assert run.spikes["n"][1, 0] == fired
 
-# %% tags=["hide-cell"]
-# 2. 512 + 520 - 520 = 512 is not above 1024: silent.  Two copies are enough: 1032.
+# %% tags=["answer"]
+# Exercise 2: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 2
+# 512 + 520 - 520 = 512 is not above 1024: silent.  Two copies are enough: 1032.
 for copies, fired in ((1, False), (2, True)):
     circuit = tiny(
         [Population("n", 1, RELAY)],

@@ -1,3 +1,11 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # # The gating chain
 #
@@ -35,7 +43,7 @@ from sbp.spec import (
     Source,
 )
 
-# %% tags=["parameters"] quick={"STAGES": 4}
+# %% quick={"STAGES": 4} tags=["parameters"]
 STAGES = 4  # relay populations in the chain
 TURNS = 3  # how often the ring goes round where we watch it for longer
 
@@ -246,9 +254,13 @@ assert not any(run.spikes[p.name].any() for p in chain.populations)
 #    right, and see the picture go round. (520 is $130 \cdot 2^2$: a matrix of 0 and 130
 #    with exponent 2.)
 
-# %% tags=["hide-cell"]
-# 1. Two gates: a relay is dead for one step after a spike, so it can relay in every
-#    second step.
+# %% tags=["answer"]
+# Exercise 1: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 1
+# Two gates: a relay is dead for one step after a spike, so it can relay in every
+# second step.
 program = lower(gating_chain(size=25, stages=6, ring=2))
 patterns = np.stack([smile, smile[::-1], smile.T, 1 - smile]).reshape(4, -1)
 run = reference.run(
@@ -258,8 +270,12 @@ for sample, pattern in enumerate(patterns):
     assert (run.spikes["s6"][2 * sample + 6] == pattern).all()
 print("4 patterns, 2 steps apart, arrive whole after 6 steps")
 
-# %% tags=["hide-cell"]
-# 2. Row i of the matrix holds the weights onto neuron i.
+# %% tags=["answer"]
+# Exercise 2: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 2
+# Row i of the matrix holds the weights onto neuron i.
 pixel = np.arange(25).reshape(5, 5)
 shift = np.zeros((25, 25), int)
 shift[np.roll(pixel, 1, axis=1).argsort(axis=None), pixel.ravel()] = 130

@@ -1,3 +1,11 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # # A copy, a memory and two thresholds
 #
@@ -27,7 +35,7 @@ from sbp.program import lower
 from sbp.run import ALL_SPIKES
 from sbp.spec import Circuit, MatrixWeight, Parameter, Phase, Population, Source
 
-# %% tags=["parameters"] quick={"UNITS": 48}
+# %% quick={"UNITS": 48} tags=["parameters"]
 UNITS = 192  # inputs at which the thresholds are tried, side by side
 
 
@@ -247,9 +255,13 @@ assert (run.spikes["h"][2] == (error & derivative).ravel()).all()
 #    complaint. Make it from $h_<$, $h_>$ and `h_box`. Which weight do the two inputs
 #    need?
 
-# %% tags=["hide-cell"]
-# 1. x at 1 returns at 7, the firing at 7 returns at 13: that is p = 1 of the next
-#    sample.
+# %% tags=["answer"]
+# Exercise 1: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 1
+# x at 1 returns at 7, the firing at 7 returns at 13: that is p = 1 of the next
+# sample.
 projections = [p for p in memory.projections if "x_mem" not in (p.source, p.target)]
 wiring = Wiring()
 wiring.connect("x", "x", "copy", 5)
@@ -264,9 +276,13 @@ show(
 )
 assert (run.spikes["x"][12 + 1] == smile.ravel()).all()
 
-# %% tags=["hide-cell"]
-# 2. One spike must be above 0 and not above 1024, two must be above 1024: 512 < w <=
-#    1024. The copy's 520 will do.
+# %% tags=["answer"]
+# Exercise 2: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 2
+# One spike must be above 0 and not above 1024, two must be above 1024: 512 < w <=
+# 1024. The copy's 520 will do.
 for first, second in ((0, 0), (0, 1), (1, 0), (1, 1)):
     wiring = Wiring()
     wiring.connect("one", "h< h>", "copy")

@@ -1,3 +1,11 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # # Single-layer learning
 #
@@ -36,7 +44,7 @@ from sbp.plots import (
 from sbp.program import lower
 from sbp.run import ALL_SPIKES
 
-# %% tags=["parameters"] quick={"EPOCHS": 12}
+# %% quick={"EPOCHS": 12} tags=["parameters"]
 EPOCHS = 100  # how often the training digits are shown
 SEED = 0
 
@@ -222,15 +230,23 @@ show(
 #    happens to the accuracy?
 # 3. **Rule or layer?** Train scikit-learn's `LogisticRegression` on the same pixels.
 
-# %% tags=["hide-cell"]
-# 1. Nothing, for ever: with W = 0 every a is 0, o< needs more than 0, and d+ is never
-#    open. The derivative of every neuron is zero.
+# %% tags=["answer"]
+# Exercise 1: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 1
+# Nothing, for ever: with W = 0 every a is 0, o< needs more than 0, and d+ is never
+# open. The derivative of every neuron is zero.
 _, stuck = train(circuit, np.zeros((10, 64), int), 2, "from zero")
 assert (stuck.weights["W"] == 0).all()
 
-# %% tags=["hide-cell"]
-# 2. It learns to be wrong: what should have fired fires less, what should not fires
-#    more, until derivatives vanish.
+# %% tags=["answer"]
+# Exercise 2: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 2
+# It learns to be wrong: what should have fired fires less, what should not fires
+# more, until derivatives vanish.
 swapped = tuple(
     replace(phase, reward=p == 6) if phase.learns else phase
     for p, phase in enumerate(circuit.phases)
@@ -241,8 +257,12 @@ print(
 )
 assert upside_down[-1]["membrane"] < 0.15
 
-# %% tags=["hide-cell"]
-# 3. Also one layer, but with real numbers and a loss that corrects every error.
+# %% tags=["answer"]
+# Exercise 3: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 3
+# Also one layer, but with real numbers and a loss that corrects every error.
 other = LogisticRegression(max_iter=2000).fit(digits.x_train, digits.y_train)
 linear = other.score(digits.x_test, digits.y_test)
 print(f"{100 * linear:.1f} %, against {100 * history[-1]['membrane']:.1f} %")

@@ -1,3 +1,11 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # # The full circuit, phase by phase
 #
@@ -28,7 +36,7 @@ from sbp.plots import circuit_diagram, phase_diagram, raster, weight_images
 from sbp.program import lower
 from sbp.run import ALL_SPIKES
 
-# %% tags=["parameters"] quick={"HIDDEN": 100}
+# %% quick={"HIDDEN": 100} tags=["parameters"]
 HIDDEN = 400  # neurons in the hidden layer; the paper's number
 PRACTICE = 1000  # samples the network has seen before we look at it
 SEED = 0
@@ -297,18 +305,26 @@ assert 0.7 < np.mean(cosines) < 1
 #    one sample. Which populations fire differently, from which phase on, and why is
 #    $W_2$ right all the same?
 
-# %% tags=["hide-cell"]
-# 1. One row for each hidden neuron in its box with an error that is not zero, one
-#    column for each pixel that fires; less those that were already at a bound.
+# %% tags=["answer"]
+# Exercise 1: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 1
+# One row for each hidden neuron in its box with an error that is not zero, one
+# column for each pixel that fires; less those that were already at a bound.
 predicted = int(((e != 0) & box).sum() * x.sum())
 changed = int((after["W1"] != before["W1"]).sum())
 print(predicted, "predicted,", changed, "changed")
 assert 0 <= predicted - changed < 0.02 * predicted
 
-# %% tags=["hide-cell"]
-# 2. From phase 6 on hT fires where W2^T d+ > 0 instead of where W2^T (d+ - d-) > 0: the
-#    error of the outputs that should not have fired never comes back.  W2 itself is
-#    learned from h and o, which do not know of hT.
+# %% tags=["answer"]
+# Exercise 2: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 2
+# From phase 6 on hT fires where W2^T d+ > 0 instead of where W2^T (d+ - d-) > 0: the
+# error of the outputs that should not have fired never comes back.  W2 itself is
+# learned from h and o, which do not know of hT.
 kept = tuple(p for p in circuit.projections if (p.source, p.target) != ("o-", "hT"))
 program = lower(replace(circuit, projections=kept))
 run = compiled.run(program, program.state(before), shown, record=ALL_SPIKES)

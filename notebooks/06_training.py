@@ -1,3 +1,11 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # # Training on MNIST
 #
@@ -20,7 +28,7 @@ from sbp.app.notebook import ProgressBar, TrainingBar, mnist_or_digits, show
 from sbp.learn.training import Settings, outputs, train, train_seeds
 from sbp.plots import confusion_matrix, digits, learning_curve, weight_images
 
-# %% tags=["parameters"] quick={"EPOCHS": 2, "SEEDS": 2, "HIDDEN": 100, "SAMPLES": 3000}
+# %% quick={"EPOCHS": 2, "HIDDEN": 100, "SAMPLES": 3000, "SEEDS": 2} tags=["parameters"]
 HIDDEN = 400  # neurons in the hidden layer
 EPOCHS = 10  # how often all training digits are shown; the paper's figure shows 60
 SEEDS = 3  # networks, each with its own random start and order of samples
@@ -172,8 +180,12 @@ show(
 # 2. **Votes.** Add up the outputs $a_2$ of several trained networks before taking the
 #    largest. How much better than one network is the committee?
 
-# %% tags=["hide-cell"]
-# 1. More is better: on MNIST each doubling gains about two points.
+# %% tags=["answer"]
+# Exercise 1: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 1
+# More is better: on MNIST each doubling gains about two points.
 few = dataset.take(n_train=min(10_000, len(dataset.x_train)))
 sizes = {}
 for hidden in (25, 50, 100, 200):
@@ -182,8 +194,12 @@ for hidden in (25, 50, 100, 200):
 print({hidden: f"{100 * value:.1f} %" for hidden, value in sizes.items()})
 assert sizes[200] > sizes[25]
 
-# %% tags=["hide-cell"]
-# 2. Different starts make different mistakes, and sums cancel some of them.
+# %% tags=["answer"]
+# Exercise 2: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 2
+# Different starts make different mistakes, and sums cancel some of them.
 committee = sum(outputs(dataset.x_test, result.weights)[1] for result in trained)
 together = float((committee.argmax(axis=1) == dataset.y_test).mean())
 alone = [history[-1]["membrane"] for history in histories]

@@ -1,3 +1,11 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # # The circuit on Lava
 #
@@ -31,7 +39,7 @@ from sbp.plots import raster
 from sbp.program import lower
 from sbp.run import ALL_SPIKES
 
-# %% tags=["parameters"] quick={"SAMPLES": 4, "FUSED_SAMPLES": 50}
+# %% quick={"FUSED_SAMPLES": 50, "SAMPLES": 4} tags=["parameters"]
 SAMPLES = 20  # digits through the network of Lava processes
 FUSED_SAMPLES = 500  # digits through the single process
 SEED = 0
@@ -186,8 +194,12 @@ except MissingDependency as error:
 #    circuit not notice? Look into the phase table for a population that fires in two
 #    consecutive steps.
 
-# %% tags=["hide-cell"]
-# 1. The digits from number 100 on, with another start.
+# %% tags=["answer"]
+# Exercise 1: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 1
+# The digits from number 100 on, with another start.
 other = initial_weights(sizes, SEED + 1)
 later = {"input": x[100:103], "target": t[100:103]}
 with engines.session(
@@ -198,10 +210,14 @@ ours = reference.run(program, program.state(other), later, record=ALL_SPIKES)
 assert first_difference(ours.spikes, lava.spikes, program.period) is None
 assert first_weight_difference(ours.weights, lava.weights, 36, program.period) is None
 
-# %% tags=["hide-cell"]
-# 2. The ring opens no relay in two steps in a row, so a dead step never falls on an
-#    open gate.  The one population that does fire twice in a row, hT, is made of
-#    neurons without a dead step.
+# %% tags=["answer"]
+# Exercise 2: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 2
+# The ring opens no relay in two steps in a row, so a dead step never falls on an
+# open gate.  The one population that does fire twice in a row, hT, is made of
+# neurons without a dead step.
 phases = program.circuit.phases
 twice = [
     p.name

@@ -1,3 +1,11 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # # What breaks it
 #
@@ -43,7 +51,7 @@ from sbp.program import lower
 from sbp.run import ALL_SPIKES
 from sbp.spec import MatrixWeight, Parameter
 
-# %% tags=["parameters"] quick={"EPOCHS": 1, "EVERY": 6, "FASHION": 3000}
+# %% quick={"EPOCHS": 1, "EVERY": 6, "FASHION": 3000} tags=["parameters"]
 EPOCHS = 10  # for each damaged network
 EVERY = 1  # take out every opening gate; 6: every sixth
 FASHION_EPOCHS = 5
@@ -404,10 +412,14 @@ if fashion_here:
 # 2. **Mind the labels.** What does the network learn if a fifth of the training labels
 #    is drawn at random?
 
-# %% tags=["hide-cell"]
-# 1. A relay at rest fires above 9216, and weights end at 254: 37 spikes at least, all
-#    over weights near the bound.  hT hears ten outputs, 2540 at most: never.  h hears
-#    the pixels of a digit: never here.  Only o, which hears 64 hidden neurons, might.
+# %% tags=["answer"]
+# Exercise 1: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 1
+# A relay at rest fires above 9216, and weights end at 254: 37 spikes at least, all
+# over weights near the bound.  hT hears ten outputs, 2540 at most: never.  h hears
+# the pixels of a digit: never here.  Only o, which hears 64 hidden neurons, might.
 assert 36 * 254 < 9216 < 37 * 254
 assert 10 * 254 < 9216
 assert digits.x_train.sum(axis=1).max() < 37
@@ -416,9 +428,13 @@ print(
     f"{digits.x_train.sum(axis=1).max()} at most"
 )
 
-# %% tags=["hide-cell"]
-# 2. Less well, but far from hopeless: wrong labels push in all directions, right ones
-#    in one.
+# %% tags=["answer"]
+# Exercise 2: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 2
+# Less well, but far from hopeless: wrong labels push in all directions, right ones
+# in one.
 rng = np.random.default_rng(1)
 noisy = digits.y_train.copy()
 wrong = rng.random(len(noisy)) < 0.2

@@ -1,3 +1,11 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # # Speed, energy and the chip
 #
@@ -35,7 +43,7 @@ from sbp.program import lower
 from sbp.reproduce import energy
 from sbp.reproduce.claims import MEASURED
 
-# %% tags=["parameters"] quick={"SAMPLES": 300, "SLOW_SAMPLES": 2}
+# %% quick={"SAMPLES": 300, "SLOW_SAMPLES": 2} tags=["parameters"]
 SAMPLES = 3000  # over which operations are counted, and fast engines timed
 SLOW_SAMPLES = 10  # for the reference engine
 
@@ -235,15 +243,23 @@ for circuit in (learning_circuit(sizes), inference_circuit(sizes)):
 # 2. **An untrained network.** Count the synaptic operations of a sample with the
 #    initial random weights. Is learning dearer at the beginning or at the end?
 
-# %% tags=["hide-cell"]
-# 1. Very little: an update is the dearest operation, but there are few of them.
+# %% tags=["answer"]
+# Exercise 1: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 1
+# Very little: an update is the dearest operation, but there are few of them.
 share = nanojoules["synaptic update"] / sum(nanojoules.values())
 print(f"{100 * share:.2f} % of the modelled energy changes weights")
 assert share < 0.2
 
-# %% tags=["hide-cell"]
-# 2. At the beginning: about as many reads, but many times the updates, since a network
-#    that errs in every sample sends an error back in every sample.
+# %% tags=["answer"]
+# Exercise 2: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 2
+# At the beginning: about as many reads, but many times the updates, since a network
+# that errs in every sample sends an error back in every sample.
 fresh = compiled.run(
     learning,
     learning.state(initial_weights(sizes, 0)),

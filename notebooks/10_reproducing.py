@@ -1,3 +1,11 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
 # # Reproducing the paper
 #
@@ -23,7 +31,7 @@ from pathlib import Path
 import numpy as np
 from IPython.utils.capture import capture_output
 
-from sbp import reproduce
+from sbp import reproduce, shipped
 from sbp.app.notebook import show
 from sbp.plots import learning_curve
 from sbp.plots.charts import bars
@@ -31,10 +39,10 @@ from sbp.reproduce import claims
 from sbp.reproduce.status import MEANING, Known, expected, read_verdicts, shown
 
 # %% tags=["parameters"]
-RESULTS = "../results"  # where the results are
+RESULTS = None  # a folder of results; None: those that come with the package
 
 # %%
-folder = Path(RESULTS)
+folder = Path(RESULTS or shipped.folder("results"))
 verdicts = {row.claim.id: row for row in read_verdicts(folder, claims.CLAIMS, Known())}
 count = Counter(row.status for row in verdicts.values())
 for status, meaning in MEANING.items():
@@ -168,8 +176,12 @@ else:
 # 2. **Doctor a result.** Copy a result file, change a number, and judge it again. What
 #    is the verdict?
 
-# %% tags=["hide-cell"]
-# 1. Into build/reproduce, unless told otherwise; here into a folder of our own.
+# %% tags=["answer"]
+# Exercise 1: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 1
+# Into build/reproduce, unless told otherwise; here into a folder of our own.
 own = Path(tempfile.mkdtemp())
 with capture_output():  # a table of claims; run it in a terminal to see it
     code = reproduce.main(["circuit-sizes"], out=own, figures=False)
@@ -177,8 +189,12 @@ print("exit code", code, "| written:", *sorted(path.name for path in own.iterdir
 assert code == 0
 assert (own / "circuit-sizes.json").exists()
 
-# %% tags=["hide-cell"]
-# 2. The checksum no longer fits: stale, whatever the numbers say.
+# %% tags=["answer"]
+# Exercise 2: your answer
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 2
+# The checksum no longer fits: stale, whatever the numbers say.
 path = own / "circuit-sizes.json"
 record = json.loads(path.read_text(encoding="utf-8"))
 record["values"]["neurons, learning"] = [3283]

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 from book_build import NOTEBOOKS, ROOT, executed, run_book  # noqa: F401
@@ -32,10 +33,17 @@ def test_there_are_ten_in_order():
     assert [path.name[:2] for path in NOTEBOOKS] == [f"{n:02d}" for n in range(1, 11)]
 
 
-@pytest.mark.parametrize("path", **BY_NAME)
-def test_source_is_what_jupytext_would_write(path):
-    text = path.read_text(encoding="utf-8")
-    assert jupytext.writes(jupytext.read(path, fmt="py:percent"), fmt="py:percent") == text
+def test_sources_are_what_jupytext_makes_of_their_notebooks(tmp_path):
+    for path in [*NOTEBOOKS, ROOT / "notebooks" / "jupytext.toml"]:
+        shutil.copy(path, tmp_path)
+    command = [sys.executable, "-m", "jupytext", "--quiet", "--to"]
+    names = [path.stem for path in NOTEBOOKS]
+    subprocess.run([*command, "ipynb", *(f"{n}.py" for n in names)], cwd=tmp_path, check=True)
+    for path in NOTEBOOKS:
+        (tmp_path / path.name).unlink()
+    subprocess.run([*command, "py", *(f"{n}.ipynb" for n in names)], cwd=tmp_path, check=True)
+    for path in NOTEBOOKS:
+        assert (tmp_path / path.name).read_text("utf-8") == path.read_text("utf-8"), path.name
 
 
 def test_no_notebook_with_outputs_is_kept():

@@ -50,6 +50,7 @@ NO_STATUS = """# Status of the reproduction
 
 No claim has been measured yet: `make reproduce-paper` does it, and writes this page.
 """
+NOT_ON_COLAB = ("07_lava",)  # Colab has no Python 3.10, and so no Lava
 CAPTION = "sbp-caption"  # as in sbp.app.notebook
 CHROMIUM_FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -74,20 +75,6 @@ def base(quick: bool) -> Path:
 
 
 # -- executing ----------------------------------------------------------------------------------
-
-
-def read_source(path: Path) -> Notebook:
-    """A notebook from its text."""
-    import jupytext
-
-    notebook = jupytext.read(path, fmt="py:percent")
-    notebook.metadata["kernelspec"] = {
-        "name": "python3", "display_name": "Python 3", "language": "python",
-    }  # fmt: skip
-    notebook.metadata["language_info"] = {"name": "python"}
-    for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"cell-{number}"  # not random, so that the same run gives the same file
-    return notebook
 
 
 def quick_parameters(notebook: Notebook) -> dict[str, Any]:
@@ -146,7 +133,9 @@ def execute(source: Path, target: Path, quick: bool) -> float:
     profile.mkdir(parents=True, exist_ok=True)
     (profile / "ipython_kernel_config.py").write_text("get_config().IPKernelApp.log_level = 50\n")
     os.environ["IPYTHONDIR"] = str(profile.parent)
-    notebook = read_source(source)
+    from sbp.app import chapters
+
+    notebook = chapters.read(source)
     parameters = quick_parameters(notebook) if quick else {}
     failed = target.with_suffix(".failed.ipynb")
     failed.unlink(missing_ok=True)
@@ -182,7 +171,7 @@ def prepare(notebook: Notebook, name: str) -> None:
         if cell.cell_type != "code":
             continue
         tags = cell.metadata.get("tags", [])
-        if "injected-parameters" in tags:
+        if "injected-parameters" in tags or "answer" in tags:  # a page has no place to answer
             cell.metadata["tags"] = [*tags, "remove-cell"]
         page: dict[str, Any] = {}
         if "hide-cell" in tags:
@@ -311,6 +300,7 @@ def build_html(quick: bool) -> None:
     jupyter_book(source, quick, "html")
     (html / "index.html").write_text(START.format(title=config()["title"]), encoding="utf-8")
     for_colab(quick)
+    for_download(quick)
     stamp.write_text(key)
     say(f"built in {time.monotonic() - began:.0f} s: {html / 'index.html'}")
 
@@ -352,13 +342,18 @@ def for_colab(quick: bool) -> None:
     """
     import nbformat
 
+    from sbp.app import chapters
+
+    def address(name: str) -> str:
+        published = f"{chapters.BOOK}/notebooks/{name}.html"
+        return published if name in NOT_ON_COLAB else f"{chapters.COLAB}/{name}.ipynb"
+
     repository = config()["repository"]["url"]
     folder = site(quick) / "colab"
     folder.mkdir()
     for name in names():
-        notebook = read_source(SOURCES / f"{name}.py")
-        for cell in notebook.cells:
-            cell.metadata.pop("quick", None)
+        notebook = chapters.read(SOURCES / f"{name}.py")
+        chapters.relink(notebook, address)
         install = nbformat.v4.new_code_cell(
             f"# Only needed where sbp is not installed yet, as on Colab.\n"
             f"%pip install --quiet git+{repository}"
@@ -366,6 +361,18 @@ def for_colab(quick: bool) -> None:
         install["id"] = "install"
         notebook.cells.insert(1, install)
         nbformat.write(notebook, folder / f"{name}.ipynb")
+
+
+def for_download(quick: bool) -> None:
+    """Let the links of the notebooks behind the download buttons lead to the published pages."""
+    import nbformat
+
+    from sbp.app import chapters
+
+    for path in (site(quick) / "_sources" / "notebooks").glob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        chapters.relink(notebook, lambda name: f"{chapters.BOOK}/notebooks/{name}.html")
+        nbformat.write(notebook, path)
 
 
 # -- print --------------------------------------------------------------------------------------

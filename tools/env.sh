@@ -22,10 +22,10 @@ reference)
             "(on Debian and Ubuntu also the package python3-venv) or set SBP_PYTHON=/path/to/python"
     case $(version "$python") in
     3.10.*)
-        set -- -r requirements.txt -e '.[lava,book,distributed,nir,dev]'
+        set -- -r requirements.txt -e '.[lava,book,lab,distributed,nir,dev]'
         about="the pins of requirements.txt" ;;
     3.1[1-9].*)
-        set -- -e '.[book,distributed,nir,dev]'
+        set -- -e '.[book,lab,distributed,nir,dev]'
         about="newest packages: without Python 3.10, neither the pins nor Lava can be had" ;;
     *) die "SBP_PYTHON=$python is not a Python from 3.10 on; name another or unset it" ;;
     esac ;;

@@ -22,6 +22,7 @@ from sbp import __version__
 from sbp.app.cli.about import info, reproduce, summary
 from sbp.app.cli.check import check
 from sbp.app.cli.exchange import export, import_
+from sbp.app.cli.notebooks import notebooks
 from sbp.app.cli.options import examples
 from sbp.app.cli.paths import Group
 from sbp.app.cli.plot import plot
@@ -68,9 +69,22 @@ def cli(context: click.Context) -> None:
 
 
 for command in (
-    train, evaluate, plot, reproduce, sweep, verify, trace, program, export, import_, summary,
-    check, topology, info,
-):  # fmt: skip
+    train,
+    evaluate,
+    plot,
+    reproduce,
+    sweep,
+    verify,
+    trace,
+    program,
+    export,
+    import_,
+    notebooks,
+    summary,
+    check,
+    topology,
+    info,
+):
     cli.add_command(command)
 
 

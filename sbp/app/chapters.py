@@ -1,0 +1,104 @@
+"""The chapters of the book as notebook files, for readers who have no clone.
+
+They are kept as text (``notebooks/01_neuron.py``), from which jupytext makes notebooks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sbp import shipped
+from sbp.errors import FileError, MissingDependency
+from sbp.files import write_atomic
+
+#: Where the book is published; a link out of a lone notebook leads there.
+BOOK = "https://spiking-backprop.github.io/sbp"
+#: What Colab opens: ``tools/book.py`` publishes it with the book.
+COLAB = "https://colab.research.google.com/github/spiking-backprop/sbp/blob/gh-pages/colab"
+
+Notebook = Any  # of nbformat, which has no types
+
+
+def sources() -> dict[str, Path]:
+    """Name of each chapter, such as ``01_neuron``, and its text, in order."""
+    found = sorted(shipped.folder("notebooks").glob("[0-9][0-9]_*.py"))
+    return {path.stem: path for path in found}
+
+
+def read(source: Path) -> Notebook:
+    """The notebook that `source` says, the same bytes each time it is written."""
+    try:
+        import jupytext
+    except ModuleNotFoundError as error:
+        raise MissingDependency(
+            f"notebooks are made by jupytext, and {error.name} is not installed",
+            do="python -m pip install jupytext",
+        ) from None
+    notebook = jupytext.read(source, fmt="py:percent")
+    # What pairs it with its text would make Jupyter look for that text beside a copy.
+    notebook.metadata.pop("jupytext", None)
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"  # nbformat's are random
+    return notebook
+
+
+def relink(notebook: Notebook, chapter: Callable[[str], str] | None = None) -> None:
+    """Let links that lead out of the notebook's folder lead to the published book.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        Changed in place.
+    chapter : callable, optional
+        Address of a chapter, given its name; by default chapters are files beside each other.
+    """
+
+    def address(match: re.Match[str]) -> str:
+        path, name, ending = match.groups()
+        if ending == "md":
+            return f"]({BOOK}/{path.removeprefix('../')}{name}.html"
+        return f"]({chapter(name)}" if chapter else match[0]
+
+    link = re.compile(r"\]\(\s*((?:\.\./)?(?:\w+/)*)(\w+)\.(md|ipynb)\b")
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = link.sub(address, cell.source)
+
+
+def write(folder: str | Path, force: bool = False) -> list[Path]:
+    """Write every chapter as an ``.ipynb`` file into `folder`, and return their paths.
+
+    Parameters
+    ----------
+    folder : path
+        Made if it is not there.
+    force : bool
+        Write over notebooks that are there already.
+
+    Raises
+    ------
+    FileError
+        If one of them is there and `force` is not set, or the folder cannot be written.
+    MissingDependency
+        If jupytext is not installed.
+    """
+    import nbformat
+
+    folder = Path(folder)
+    targets = {name: folder / f"{name}.ipynb" for name in sources()}
+    there = [path for path in targets.values() if path.exists()]
+    if there and not force:
+        raise FileError(
+            f"{there[0]} is there already", do="choose another folder, or --force writes over it"
+        )
+
+    def copy(source: Path, target: Path) -> Path:
+        notebook = read(source)
+        relink(notebook)
+        content = (nbformat.writes(notebook) + "\n").encode()
+        return write_atomic(target, lambda stream: stream.write(content))
+
+    return [copy(source, targets[name]) for name, source in sources().items()]

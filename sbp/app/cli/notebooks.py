@@ -1,0 +1,41 @@
+"""``sbp notebooks``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sbp.app.cli.options import PATH, examples
+
+
+@click.command(
+    epilog=examples(
+        "sbp notebooks                 into ./sbp-notebooks",
+        "sbp notebooks ~/spikes --open",
+    )
+)
+@click.argument("folder", metavar="[DIR]", type=PATH, default="sbp-notebooks")
+@click.option("--force", is_flag=True, help="Write over notebooks that are there already.")
+@click.option("--open", "opened", is_flag=True, help="Open the first chapter in JupyterLab.")
+def notebooks(folder: Path, force: bool, opened: bool) -> None:
+    """Copy the book's chapters as Jupyter notebooks into DIR, to run and to change."""
+    import importlib.util
+    import subprocess
+    import sys
+
+    from sbp.app import chapters
+    from sbp.errors import MissingDependency
+
+    lab = importlib.util.find_spec("jupyterlab") is not None
+    if opened and not lab:
+        raise MissingDependency(
+            "JupyterLab is not installed", do="python -m pip install jupyterlab ipykernel"
+        )
+    written = chapters.write(folder, force)
+    click.echo(f"{len(written)} chapters in {folder}; begin with {written[0]}")
+    if not opened:
+        how = f"jupyter lab {written[0]}" if lab else "pip install jupyterlab ipykernel"
+        click.echo(f"open it with VS Code or JupyterLab ({how})")
+        return
+    subprocess.run([sys.executable, "-m", "jupyterlab", str(written[0])], check=False)
