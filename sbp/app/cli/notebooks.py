@@ -6,16 +6,17 @@ from pathlib import Path
 
 import click
 
-from sbp.app.cli.options import PATH, examples
+from sbp.app.cli.options import examples
+from sbp.app.cli.paths import WritesFolder, command
 
 
-@click.command(
+@command(
     epilog=examples(
         "sbp notebooks                 into ./sbp-notebooks",
         "sbp notebooks ~/spikes --open",
     )
 )
-@click.argument("folder", metavar="[DIR]", type=PATH, default="sbp-notebooks")
+@click.argument("folder", metavar="[DIR]", type=WritesFolder(), default="sbp-notebooks")
 @click.option("--force", is_flag=True, help="Write over notebooks that are there already.")
 @click.option("--open", "opened", is_flag=True, help="Open the first chapter in JupyterLab.")
 def notebooks(folder: Path, force: bool, opened: bool) -> None:
