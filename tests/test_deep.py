@@ -10,10 +10,11 @@ from naive import simulate
 
 from sbp import trace
 from sbp.circuits import deep_circuit, inference_circuit, learning_circuit, single_layer_circuit
+from sbp.difference import first_difference
 from sbp.engines import compiled
 from sbp.errors import SpecError
 from sbp.program import lower
-from sbp.run import ALL_SPIKES, first_difference
+from sbp.run import ALL_SPIKES
 from sbp.spec import MatrixWeight
 from sbp.weights import Weights
 
@@ -112,10 +113,10 @@ def finals(program, weights_of_projections):
 def test_the_second_machine_agrees_with_the_traces(path):
     """Every spike and every copy of every weight, with a lowering of its own."""
     read = trace.read(path)
-    program = lower(read.circuit)
-    spikes, held = simulate(read.circuit, read.initial, read.stimulus, read.n_steps)
+    program = read.program
+    spikes, held = simulate(program.circuit, read.initial, read.stimulus, read.n_steps)
     assert first_difference(read.spikes, spikes, program.period) is None
-    implied = trace.implied_copies(read, program)
+    implied = trace.implied_copies(read)
     for name, matrix in finals(program, held).items():
         assert np.array_equal(matrix, implied[name]), name
 
@@ -154,11 +155,11 @@ def bounds(traces):
 def test_the_traces_notice_the_absence_of_any_projection(traces):
     """Each gate, each closing, each delay of each copy: one of the three traces needs it."""
     kinds = set()
-    for i, removed in enumerate(traces[0].circuit.projections):
+    for i, removed in enumerate(traces[0].program.circuit.projections):
         for recorded in traces:
-            projections = recorded.circuit.projections
+            projections = recorded.program.circuit.projections
             kept = projections[:i] + projections[i + 1 :]
-            mutant = lower(replace(recorded.circuit, projections=kept))
+            mutant = lower(replace(recorded.program.circuit, projections=kept))
             run = compiled.run(
                 mutant, mutant.state(recorded.initial), recorded.stimulus, record=ALL_SPIKES
             )
@@ -170,13 +171,14 @@ def test_the_traces_notice_the_absence_of_any_projection(traces):
     assert kinds == {"ring", "gate", "gate_lt", "gate_gt", "close", "copy", "veto", "plastic"}
 
 
+@pytest.mark.filterwarnings("ignore:.*coincidences outside:RuntimeWarning")
 def test_whole_kinds_that_are_missing_are_noticed(bounds):
     for removed in (
         lambda p: p.kind == "close",
         lambda p: p.kind in ("gate", "gate_gt") and p.target == "o>",
     ):
-        kept = tuple(p for p in bounds.circuit.projections if not removed(p))
-        mutant = replace(bounds, circuit=replace(bounds.circuit, projections=kept))
+        kept = tuple(p for p in bounds.program.circuit.projections if not removed(p))
+        mutant = replace(bounds, program=lower(replace(bounds.program.circuit, projections=kept)))
         assert trace.verify(mutant, "compiled").what == "spikes"
 
 
@@ -184,18 +186,18 @@ def test_whole_kinds_that_are_missing_are_noticed(bounds):
 def test_a_machine_with_another_rule_is_noticed(bounds, fault):
     """Learning before reading; copies of the negated matrix that do not saturate."""
     spikes, _ = simulate(
-        bounds.circuit, bounds.initial, bounds.stimulus, bounds.n_steps, **{fault: True}
+        bounds.program.circuit, bounds.initial, bounds.stimulus, bounds.n_steps, **{fault: True}
     )
-    assert first_difference(bounds.spikes, spikes, bounds.circuit.period) is not None
+    assert first_difference(bounds.spikes, spikes, bounds.program.period) is not None
 
 
 def test_a_lowering_that_confuses_the_sign_of_copies_is_noticed(bounds):
     confused = tuple(
         replace(p, weight=replace(p.weight, negate=not p.weight.negate))
         if isinstance(p.weight, MatrixWeight) and p.target == "h1T" else p
-        for p in bounds.circuit.projections
+        for p in bounds.program.circuit.projections
     )  # fmt: skip
-    mutant = replace(bounds, circuit=replace(bounds.circuit, projections=confused))
+    mutant = replace(bounds, program=lower(replace(bounds.program.circuit, projections=confused)))
     assert trace.verify(mutant, "compiled").what == "spikes"
 
 

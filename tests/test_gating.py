@@ -12,11 +12,12 @@ from sbp.circuits import (
     single_layer_circuit,
 )
 from sbp.circuits.gating import BEFORE_AUGUST_2024, RELEASED, parameter_set
+from sbp.difference import first_difference
 from sbp.engines import compiled
 from sbp.errors import SpecError
 from sbp.loihi import mantissa_exponent
 from sbp.program import lower
-from sbp.run import ALL_SPIKES, first_difference
+from sbp.run import ALL_SPIKES
 from sbp.spec import MatrixWeight
 
 DIGESTS = {
