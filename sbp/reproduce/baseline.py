@@ -8,15 +8,21 @@ are rounded to the chip's grid, even integers in -256 .. 254.
 
 Everything the on-chip rule may not use is used here: batches, floats, the size of the error, a
 learning rate that decays.
+
+Float sums depend on their order, and a linear-algebra library chooses another one for another
+processor.  Here every sum has one order, and only the four operations and the square root are
+used, which are the same on every machine: so are the results.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from sbp.kernels import jit
 from sbp.learn.data import Dataset
 from sbp.learn.training import Measures, Weights, epoch_order, evaluate, initial_weights, one_hot
 from sbp.loihi import WEIGHT_MAX, WEIGHT_MIN
@@ -25,10 +31,9 @@ from sbp.weights import nearest, on_grid
 UNIT = 1024  #: weight units in 1.0 of a shadow weight
 THRESHOLD = 0.5  #: of every neuron, shadow units (512)
 MARGIN = 0.5  #: the hinge wants an output's sum this far beyond its threshold
-RATE = 2e-3  #: Adam's step at the start; it falls to zero along a half cosine
+RATE = 2e-3  #: Adam's step at the start; it falls to zero evenly
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 LOWEST, HIGHEST = np.float32(WEIGHT_MIN / UNIT), np.float32(WEIGHT_MAX / UNIT)
-CHUNK = 5000  # test samples at once
 
 
 @dataclass
@@ -38,7 +43,7 @@ class Baseline:
     Attributes
     ----------
     shadow : dict of str to ndarray of float32
-        W1 (n_h, n_in) and W2 (n_o, n_h), units of 1024.
+        W1 (n_in, n_h) and W2 (n_h, n_o), a row per source, units of 1024.
     weights : dict of str to ndarray of int16
         The same on the chip's grid.
     epochs : list of dict
@@ -56,11 +61,11 @@ class Adam:
     def __init__(self, matrix: np.ndarray) -> None:
         self._mean, self._square = np.zeros_like(matrix), np.zeros_like(matrix)
         self._scratch = np.empty_like(matrix)
-        self._steps = 0
+        self._left1 = self._left2 = 1.0  # BETA1 and BETA2 to the number of steps
 
     def step(self, matrix: np.ndarray, slope: np.ndarray, rate: float) -> None:
         """``matrix -= rate * mean / (sqrt(square) + epsilon)``, both with their start corrected."""
-        self._steps += 1
+        self._left1, self._left2 = self._left1 * BETA1, self._left2 * BETA2
         scratch = self._scratch
         self._mean *= BETA1
         np.multiply(slope, 1 - BETA1, out=scratch)
@@ -70,25 +75,97 @@ class Adam:
         scratch *= 1 - BETA2
         self._square += scratch
         np.sqrt(self._square, out=scratch)
-        scratch /= np.sqrt(1 - BETA2**self._steps)
+        scratch /= math.sqrt(1 - self._left2)
         scratch += EPSILON
         np.divide(self._mean, scratch, out=scratch)
-        scratch *= rate / (1 - BETA1**self._steps)
+        scratch *= rate / (1 - self._left1)
         matrix -= scratch
 
 
 def to_grid(shadow: dict[str, np.ndarray]) -> Weights:
-    """Shadow weights to the nearest even integers in -256 .. 254, int16."""
-    return {name: on_grid(matrix * UNIT, nearest) for name, matrix in shadow.items()}
+    """Shadow weights to the nearest even integers in -256 .. 254: int16, (n_post, n_pre)."""
+    return {
+        name: np.ascontiguousarray(on_grid(matrix.T * UNIT, nearest))
+        for name, matrix in shadow.items()
+    }
 
 
-def forward(
-    x: np.ndarray, shadow: dict[str, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Hidden sums, hidden spikes and output sums of inputs x (n, n_in), all float32."""
-    a1 = x @ shadow["W1"].T
-    h = (a1 > THRESHOLD).astype(np.float32)
-    return a1, h, h @ shadow["W2"].T
+@jit(nogil=True)
+def _forward(rows, w1, w2, a1, active, fired, a2):
+    """Sums of one sample: `a1` (n_h,) and `a2` (n_o,); numbers of what spikes, in and hidden.
+
+    Matrices have a row per source; sums are taken source by source, always in this order.
+    """
+    n_active, n_fired = 0, 0
+    for i in range(rows.shape[0]):
+        active[n_active] = i
+        n_active += rows[i] != 0
+    a1[:] = 0
+    for k in range(n_active):
+        row = w1[active[k]]
+        for j in range(a1.shape[0]):
+            a1[j] += row[j]
+    for j in range(a1.shape[0]):
+        fired[n_fired] = j
+        n_fired += a1[j] > THRESHOLD
+    a2[:] = 0
+    for k in range(n_fired):
+        row = w2[fired[k]]
+        for j in range(a2.shape[0]):
+            a2[j] += row[j]
+    return n_active, n_fired
+
+
+@jit(nogil=True)
+def _sums(x, w1, w2):
+    """Output sums (n, n_o) of inputs x (n, n_in)."""
+    found = np.empty((x.shape[0], w2.shape[1]), w2.dtype)
+    a1 = np.empty(w1.shape[1], w1.dtype)
+    active, fired = np.empty(w1.shape[0], np.int64), np.empty(w1.shape[1], np.int64)
+    for n in range(x.shape[0]):
+        _forward(x[n], w1, w2, a1, active, fired, found[n])
+    return found
+
+
+@jit(nogil=True)
+def _slopes(x, t, w1, w2, slope1, slope2):
+    """Add up the gradient over the samples of x (n, n_in) and t (n, n_o), in their order."""
+    n_h, n_o = w2.shape
+    back = w2.T.copy()
+    a1, a2 = np.empty(n_h, w1.dtype), np.empty(n_o, w2.dtype)
+    d1, d2 = np.empty(n_h, w1.dtype), np.empty(n_o, w2.dtype)
+    active, fired = np.empty(w1.shape[0], np.int64), np.empty(n_h, np.int64)
+    two, margin, threshold = w1.dtype.type(2), w1.dtype.type(MARGIN), w1.dtype.type(THRESHOLD)
+    share = two / w1.dtype.type(x.shape[0])
+    for n in range(x.shape[0]):
+        n_active, n_fired = _forward(x[n], w1, w2, a1, active, fired, a2)
+        d1[:] = 0
+        wrong = False
+        for k in range(n_o):
+            hinge = margin - t[n, k] * (a2[k] - threshold)
+            d2[k] = -share * t[n, k] * hinge if hinge > 0 else 0
+            if hinge > 0:
+                wrong = True
+                for j in range(n_h):
+                    d1[j] += d2[k] * back[k, j]
+        if not wrong:
+            continue
+        for j in range(n_h):
+            if not 0 < a1[j] <= 1:
+                d1[j] = 0
+        for k in range(n_active):
+            row = slope1[active[k]]
+            for j in range(n_h):
+                row[j] += d1[j]
+        for k in range(n_fired):
+            row = slope2[fired[k]]
+            for j in range(n_o):
+                row[j] += d2[j]
+
+
+def sums(x: np.ndarray, shadow: dict[str, np.ndarray]) -> np.ndarray:
+    """Output sums, shadow units, of inputs x (n, n_in): (n, n_o)."""
+    return _sums(x, shadow["W1"], shadow["W2"])
 
 
 def gradients(x: np.ndarray, t: np.ndarray, shadow: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -96,33 +173,28 @@ def gradients(x: np.ndarray, t: np.ndarray, shadow: dict[str, np.ndarray]) -> di
 
     Parameters
     ----------
-    x : ndarray of float32, shape (n, n_in)
+    x : ndarray, shape (n, n_in)
         0 or 1.
-    t : ndarray of float32, shape (n, n_o)
+    t : ndarray of the type of `shadow`, shape (n, n_o)
         Targets, -1 or +1.
+    shadow : dict of str to ndarray
+        "W1" (n_in, n_h) and "W2" (n_h, n_o): a row per source.
     """
-    a1, h, a2 = forward(x, shadow)
-    hinge = np.maximum(MARGIN - t * (a2 - THRESHOLD), 0)
-    d2 = -2 * t * hinge / len(x)
-    d1 = (d2 @ shadow["W2"]) * ((a1 > 0) & (a1 <= 1))
-    return {"W1": d1.T @ x, "W2": d2.T @ h}
+    found = {name: np.zeros_like(matrix) for name, matrix in shadow.items()}
+    _slopes(x, t, shadow["W1"], shadow["W2"], found["W1"], found["W2"])
+    return found
 
 
 def loss(x: np.ndarray, t: np.ndarray, shadow: dict[str, np.ndarray]) -> float:
     """Mean over samples of the summed squared hinge."""
-    _, _, a2 = forward(x, shadow)
-    return float((np.maximum(MARGIN - t * (a2 - THRESHOLD), 0) ** 2).sum() / len(x))
+    hinge = np.maximum(MARGIN - t * (sums(x, shadow) - THRESHOLD), 0)
+    return float((hinge**2).sum() / len(x))
 
 
 def measures(dataset: Dataset, shadow: dict[str, np.ndarray]) -> Measures:
     """The three accuracies and the mse on the test set with float weights."""
-    sums = np.concatenate(
-        [
-            forward(dataset.x_test[i : i + CHUNK].astype(np.float32), shadow)[2]
-            for i in range(0, len(dataset.x_test), CHUNK)
-        ]
-    )
-    return Measures.of(sums > THRESHOLD, sums, dataset.y_test)
+    found = sums(dataset.x_test, shadow)
+    return Measures.of(found > THRESHOLD, found, dataset.y_test)
 
 
 def train(
@@ -143,11 +215,11 @@ def train(
     """
     sizes = (dataset.n_inputs, hidden, dataset.n_classes)
     shadow = {
-        name: matrix.astype(np.float32) / UNIT
+        name: np.ascontiguousarray(matrix.T.astype(np.float32) / UNIT)
         for name, matrix in initial_weights(sizes, seed).items()
     }
     adam = {name: Adam(matrix) for name, matrix in shadow.items()}
-    inputs = dataset.x_train.astype(np.float32)
+    inputs = dataset.x_train
     targets = 2 * one_hot(dataset.y_train, dataset.n_classes).astype(np.float32) - 1
     steps = epochs * -(-len(inputs) // batch)
     step, history = 0, []
@@ -156,7 +228,7 @@ def train(
         for start in range(0, len(order), batch):
             rows = order[start : start + batch]
             step += 1
-            rate = RATE / 2 * (1 + np.cos(np.pi * step / steps))
+            rate = RATE * (1 - step / steps)
             for name, slope in gradients(inputs[rows], targets[rows], shadow).items():
                 adam[name].step(shadow[name], slope, rate)
                 np.clip(shadow[name], LOWEST, HIGHEST, out=shadow[name])

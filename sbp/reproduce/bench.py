@@ -1,31 +1,35 @@
-"""What the measuring functions work with: data, shared trainings, seeds, scale and progress."""
+"""What the measuring functions work with: data, seeds, scale, shared work and progress."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sbp.errors import DataError
+from sbp.errors import DataError, FileError
+from sbp.files import read_npz, write_npz
 from sbp.learn import data
 from sbp.learn.data import Dataset
 from sbp.learn.parallel import in_threads
-from sbp.learn.training import Result, Settings, train
-from sbp.reproduce.claims import PRESETS, Claim
-from sbp.reproduce.watch import Watched, watch
+from sbp.reproduce import provenance
+from sbp.reproduce.claim import PRESETS, Claim
 
-Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
+Key = TypeVar("Key", bound=tuple[Any, ...])
 LINE_EVERY = 10.0  #: seconds between two lines of progress where there is no terminal
+WORK = "work"  #: folder below the results, where unfinished measurements are kept
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Scale:
     Attributes
     ----------
     epochs : int
-        Of a training on MNIST or Fashion-MNIST.
+        Of a training by the algebra on MNIST or Fashion-MNIST.
     watch_epochs : int
         Of a training watched on the circuit.
     seeds : int or None
@@ -44,6 +48,8 @@ class Scale:
         First samples of MNIST and Fashion-MNIST that are used; None: all.
     watch_train : int or None
         The same for a training watched on the circuit.
+    embedded_epochs : int or None
+        At most this many on an embedded data set, which is never cut down otherwise.
     """
 
     epochs: int = 60
@@ -52,12 +58,15 @@ class Scale:
     n_train: int | None = None
     n_test: int | None = None
     watch_train: int | None = None
+    embedded_epochs: int | None = None
 
 
 SCALES = {
     "smoke": Scale(epochs=10, watch_epochs=1, seeds=1, watch_train=2000),
     "paper": Scale(),
 }
+#: Data sets that come with the package: small, and never cut down.
+EMBEDDED = ("digits", "mnist-5k")
 
 
 class NotMeasured(Exception):
@@ -66,6 +75,20 @@ class NotMeasured(Exception):
 
 class Missing(NotMeasured):
     """A data set, or an optional package, is not here; the message says how to get it."""
+
+
+class Work(NamedTuple):
+    """What a training leaves behind, as it is kept on the disk.
+
+    Attributes
+    ----------
+    facts : dict
+        Whatever JSON holds.
+    arrays : dict of str to ndarray
+    """
+
+    facts: dict[str, Any]
+    arrays: dict[str, np.ndarray]
 
 
 class Bench:
@@ -83,7 +106,11 @@ class Bench:
     scale : Scale, optional
         Instead of the preset's.
     folder : path
-        Where results go; the sweep keeps its jobs below it.
+        Where results go; unfinished work is kept below it.
+    workers : int, optional
+        Trainings at a time; default one per core.
+    download : bool
+        Whether to fetch a data set that is not here.
     """
 
     def __init__(
@@ -95,25 +122,27 @@ class Bench:
         root: str | os.PathLike[str] | None = None,
         scale: Scale | None = None,
         folder: Path = Path("results"),
+        workers: int | None = None,
+        download: bool = True,
     ) -> None:
         self.preset, self.engine, self.root, self.folder = preset, engine, root, folder
         self.scale = scale or SCALES[preset]
+        self.workers, self.download = workers, download
         self._seeds = seeds
         self._data: dict[str, Dataset | Missing] = {}
-        self._trained: dict[tuple[str, str, int, int], Result] = {}
-        self._watched: dict[tuple[str, int, int, int], Watched] = {}
-        self._cost: dict[Hashable, float] = {}
+        self._found: dict[str, Work] = {}
+        self._cost: dict[str, float] = {}
         self._reused = 0.0
 
     def seeds(self, claim: Claim) -> list[int]:
         """Seeds 0, 1, ... of a claim: its own number, or as many as the user or the scale say."""
+        if not claim.seeds:
+            return []
         if self._seeds is not None:
             return list(range(self._seeds))
-        return list(range(min(claim.seeds, self._limit(claim))))
-
-    def _limit(self, claim: Claim) -> int:
         weaker = PRESETS.index(self.preset) < PRESETS.index(claim.preset)
-        return self.scale.seeds or claim.seeds if weaker else claim.seeds
+        return list(range(min(claim.seeds, self.scale.seeds or claim.seeds if weaker
+                              else claim.seeds)))  # fmt: skip
 
     def dataset(self, name: str) -> Dataset:
         """Load a data set, once.
@@ -134,81 +163,104 @@ class Bench:
 
     def _load(self, name: str) -> Dataset | Missing:
         here = not data.available(self.root)[name].startswith("not here")
+        if not here and not self.download:
+            return Missing(name)
         try:
             dataset = data.load(name, root=self.root)
         except DataError as error:
             if here:
                 raise
-            return Missing(
-                f"data missing: {error}; to get it: connect to the network and run again, or name "
-                "a folder that has it with --data-dir or SBP_DATA"
-            )
-        if name == "digits":
+            return Missing(f"data missing: {error}")
+        if name in EMBEDDED:
             return dataset
         n_train, n_test = self.scale.n_train, self.scale.n_test
         return dataset.take(n_train, n_test) if n_train or n_test else dataset
 
+    def epochs(self, name: str, asked: int | None, *, watched: bool = False) -> int:
+        """Epochs of a training on a data set: those asked for, as far as the scale lets them."""
+        if name in EMBEDDED:
+            most = self.scale.embedded_epochs
+            return min(asked or 60, most) if most else asked or 60
+        most = self.scale.watch_epochs if watched else self.scale.epochs
+        return min(asked or most, most)
+
     def watch_dataset(self, name: str) -> Dataset:
         """The data set of trainings that are watched."""
         dataset = self.dataset(name)
-        limit = self.scale.watch_train
+        limit = self.scale.watch_train if name not in EMBEDDED else None
         return dataset.take(min(limit, len(dataset.x_train))) if limit else dataset
 
-    def trainings(self, name: str, seeds: Iterable[int], epochs: int | None = None) -> list[Result]:
-        """Train 400 hidden neurons on a data set, a result per seed; each is trained once."""
-        dataset = self.dataset(name)
-        epochs = epochs or self.scale.epochs
-        engine = self.engine or "algebra"
-        keys = [(name, engine, epochs, seed) for seed in seeds]
+    def shared(
+        self,
+        what: str,
+        keys: Sequence[Key],
+        one: Callable[[Key, Callable[[int], None]], Work],
+        total: int | Callable[[Key], int],
+        *,
+        module: str,
+        engines: Sequence[str] = (),
+        checksums: Sequence[str] = (),
+    ) -> list[Work]:
+        """``[one(key, advance) for key in keys]``, several at a time, each done once.
 
-        def one(key: tuple[str, str, int, int], advance: Callable[[int], None]) -> Result:
-            settings = Settings(engine=engine, epochs=epochs, seed=key[3])
-            last = 0
+        What is done is kept on the disk until the whole run has ended, so that nothing is lost
+        with an interruption and no claim repeats what another needed.
 
-            def progress(epoch: int, done: int, n: int, history: list[dict[str, float]]) -> None:
-                nonlocal last
-                now = (epoch - 1) * n + done
-                advance(now - last)
-                last = now
-
-            return train(dataset, settings, progress=progress, options=options)
-
-        # Lava's own threads and processes do not bear company.
-        options, workers = ({"layout": "fused"}, 1) if engine == "lava" else ({}, None)
-        todo = self._missing(keys, self._trained)
-        total = epochs * len(dataset.x_train)
-        with self._timing(todo):
-            self._trained |= self.parallel(f"training on {name}", todo, one, total, workers)
-        return [self._trained[key] for key in keys]
-
-    def watched(
-        self, name: str, seeds: Iterable[int], hidden: int = 400, epochs: int | None = None
-    ) -> list[Watched]:
-        """Circuit and algebra side by side, a result per seed; each is trained once."""
-        dataset = self.watch_dataset(name)
-        epochs = min(epochs or self.scale.watch_epochs, self.scale.watch_epochs)
-        keys = [(name, hidden, epochs, seed) for seed in seeds]
-
-        def one(key: tuple[str, int, int, int], advance: Callable[[int], None]) -> Watched:
-            return watch(dataset, hidden=hidden, epochs=epochs, seed=key[3], progress=advance)
-
-        todo = self._missing(keys, self._watched)
-        total = epochs * len(dataset.x_train)
-        with self._timing(todo):
-            self._watched |= self.parallel(f"circuit and algebra on {name}", todo, one, total)
-        return [self._watched[key] for key in keys]
-
-    def _missing(self, keys: list[Key], known: Mapping[Key, object]) -> list[Key]:
-        """Those of `keys` that are not `known`; what the others took counts for this claim too."""
-        self._reused += sum(self._cost[key] for key in keys if key in known)
-        return [key for key in keys if key not in known]
-
-    @contextmanager
-    def _timing(self, keys: list[Key]) -> Iterator[None]:
-        """Remember how long trainings took, for the claims that use them again."""
+        Parameters
+        ----------
+        what : str
+            For people.
+        keys : sequence of tuple
+            Numbers, strings and tuples of them: all that makes a training beside its code and
+            data.
+        one : callable
+            Has to call ``advance(done)`` every second or so.
+        total : int or callable
+            The work of one key, in the unit of `done`.
+        module, engines
+            Whose code it is; see `provenance.code_hashes`.
+        checksums : sequence of str
+            Of the data.
+        """
+        code = [provenance.code_hashes(module, engines), list(checksums)]
+        names = {key: _digest([what, list(key), code]) for key in dict.fromkeys(keys)}
+        for name in names.values():
+            if name not in self._found and (kept := self._read(name)) is not None:
+                self._found[name] = kept
+        todo = [key for key, name in names.items() if name not in self._found]
+        self._reused += sum(self._cost.get(n, 0.0) for k, n in names.items() if k not in todo)
         began = time.perf_counter()
-        yield
-        self._cost |= dict.fromkeys(keys, (time.perf_counter() - began) / max(len(keys), 1))
+
+        def run(key: Key, advance: Callable[[int], None]) -> Work:
+            work = one(key, advance)
+            self._write(names[key], work)
+            return work
+
+        size = total if callable(total) else lambda key: total
+        found = self.parallel(what, todo, run, size)
+        self._found |= {names[key]: work for key, work in found.items()}
+        spent = (time.perf_counter() - began) / max(len(todo), 1)
+        self._cost |= {names[key]: spent for key in todo}
+        return [self._found[names[key]] for key in keys]
+
+    def _read(self, name: str) -> Work | None:
+        path = self.folder / WORK / f"{name}.npz"
+        if not path.exists():
+            return None
+        try:
+            arrays = read_npz(path, "kept training")
+            facts = json.loads(bytes(arrays.pop("facts")).decode())
+        except (FileError, KeyError, ValueError):
+            return None  # broken off: it is done again
+        return Work(facts, arrays)
+
+    def _write(self, name: str, work: Work) -> None:
+        facts = np.frombuffer(json.dumps(work.facts).encode(), np.uint8)
+        write_npz(self.folder / WORK / f"{name}.npz", {**work.arrays, "facts": facts})
+
+    def tidy(self) -> None:
+        """Remove the work that is kept for a run that was interrupted."""
+        shutil.rmtree(self.folder / WORK, ignore_errors=True)
 
     def take_reused(self) -> float:
         """Seconds that the trainings took which were used again since the last call."""
@@ -218,23 +270,24 @@ class Bench:
     def parallel(
         self,
         what: str,
-        keys: list[Key],
-        one: Callable[[Key, Callable[[int], None]], Value],
-        total: int,
-        workers: int | None = None,
-    ) -> dict[Key, Value]:
-        """``{key: one(key, advance)}``, a thread per core; `total` is the work of one key."""
+        keys: Sequence[Key],
+        one: Callable[[Key, Callable[[int], None]], Work],
+        size: Callable[[Key], int],
+    ) -> Mapping[Key, Work]:
+        """``{key: one(key, advance)}``, a thread per core."""
         if not keys:
             return {}
-        with self._bar(what, total * len(keys)) as advance:
+        with self._bar(what, sum(map(size, keys))) as advance:
 
-            def run(key: Key, check: Callable[[], None]) -> Value:
+            def run(key: Key, check: Callable[[], None]) -> Work:
                 def step(done: int) -> None:
                     check()
                     advance(done)
 
                 return one(key, step)
 
+            # Lava's own threads and processes do not bear company.
+            workers = 1 if self.engine == "lava" else self.workers
             return in_threads(run, keys, workers=workers)
 
     @contextmanager
@@ -250,18 +303,24 @@ class Bench:
                 task = bar.add_task(what, total=total)
                 yield lambda steps: bar.update(task, advance=steps)
             return
-        began = shown = time.monotonic()
-        done = 0
+        began: float | None = None  # of the second report: the first waits for the compiler
+        shown, done, first = time.monotonic(), 0, 0
         lock = threading.Lock()
 
         def line(steps: int) -> None:
-            nonlocal done, shown
+            nonlocal began, done, first, shown
             with lock:
                 done += steps
                 now = time.monotonic()
-                if now - shown > LINE_EVERY:
+                if began is None:
+                    began, first = now, done
+                elif now - shown > LINE_EVERY:
                     shown = now
-                    left = (now - began) * (total - done) / max(done, 1)
+                    left = (now - began) * (total - done) / max(done - first, 1)
                     print(f"{what}: {done / total:.0%}, {left:.0f} s left", file=sys.stderr)
 
         yield line
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:24]

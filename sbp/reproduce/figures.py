@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from sbp.plots import learning_curve, save
+from sbp.plots import save
 from sbp.plots.picture import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, Picture, picture
-from sbp.reproduce.claims import Claim
+from sbp.reproduce.claim import Claim
 from sbp.reproduce.status import expected, number, shown
 
 __all__ = ["draw", "save"]
 
-MEASURES = ("exact", "spike", "membrane", "mse")
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, BLACK)
 HATCHES = ("", "//", "xx", "..", "\\\\")
 
@@ -24,41 +23,12 @@ HATCHES = ("", "//", "xx", "..", "\\\\")
 def draw(claim: Claim, record: Mapping[str, Any]) -> Picture:
     """The figure of `record`, a result file of `claim`."""
     details = record["details"]
-    if claim.id == "fashion-mnist-circuit":
-        return parting(claim, details)
-    if "on-chip" in details:
-        return beside_off_chip(claim, details)
-    if "jobs" in details:
-        return widths(claim, details)
-    if "curves" in details:
-        published = {
-            q.name.partition(",")[0]: q.expected / 100
-            for q in claim.quantities
-            if q.expected is not None and q.unit == "%"
-        }
-        names = ", ".join(record["data"])
-        return learning_curve(
-            histories(details["curves"]), published=published, title=f"{claim.id} ({names})"
-        )
-    if claim.id == "mnist-closing-gate":
-        return closing_gate(claim, details)
-    if "energy, pJ" in details:
-        return energy_by_phase(claim, details)
-    if "populations" in details:
-        return spikes_by_population(claim, details)
+    for mark, function in BY_DETAIL.items():
+        if mark in details:
+            return function(claim, details)
+    if "halves" in details and not {"differing", "symmetry"} & details.keys():
+        return half_epochs(claim, record)
     return values(claim, record)
-
-
-def histories(curves: Mapping[str, Sequence[Sequence[float]]]) -> list[list[dict[str, float]]]:
-    """Curves by measure, seed and epoch -> a list of epochs for each seed."""
-    names = [name for name in MEASURES if name in curves]
-    return [
-        [
-            {"epoch": epoch, **{name: curves[name][seed][epoch - 1] for name in names}}
-            for epoch in range(1, len(curves[names[0]][seed]) + 1)
-        ]
-        for seed in range(len(curves[names[0]]))
-    ]
 
 
 def _titled(claim: Claim, height: float) -> Picture:
@@ -76,13 +46,14 @@ def values(claim: Claim, record: Mapping[str, Any]) -> Picture:
     said = []
     for ax, quantity in zip(rows, claim.quantities, strict=True):
         found = record["values"].get(quantity.name, [])
+        tolerance = quantity.tolerance or 0.0
         if quantity.expected is not None:
-            ax.axvspan(quantity.expected - quantity.tolerance,
-                       quantity.expected + quantity.tolerance, color=GREEN, alpha=0.2)  # fmt: skip
+            ax.axvspan(quantity.expected - tolerance, quantity.expected + tolerance, color=GREEN,
+                       alpha=0.2)  # fmt: skip
             ax.axvline(quantity.expected, color=GREEN, lw=1.5, gid="expected")
         ax.plot(found, np.zeros(len(found)), "o", color=BLUE, alpha=0.7, gid="measured")
         around = [*found, *([] if quantity.expected is None else [quantity.expected])] or [0.0]
-        room = max(0.15 * (max(around) - min(around)), 2 * quantity.tolerance,
+        room = max(0.15 * (max(around) - min(around)), 2 * tolerance,
                    0.02 * max(map(abs, around)), 0.5)  # fmt: skip
         ax.set_xlim(min(around) - room, max(around) + room)
         ax.set_yticks([])
@@ -109,6 +80,168 @@ def _mean_line(
     if len(array) > 1:
         ax.fill_between(epochs, array.min(axis=0), array.max(axis=0), color=colour, alpha=0.2, lw=0)
     return array
+
+
+@picture
+def half_epochs(claim: Claim, record: Mapping[str, Any]) -> Picture:
+    """As the paper draws it: a fine line of dots for each run, a thick one for their mean."""
+    curves = record["details"]["halves"]
+    fig = _titled(claim, 5.2)
+    top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=[2.4, 1])
+    said = []
+    for name, colour, marker in (
+        ("membrane", BLUE, "o"), ("spike", VERMILLION, "s"), ("exact", GREEN, "^"),
+        ("mse", BLACK, "D"),
+    ):  # fmt: skip
+        ax, factor = (bottom, 1) if name == "mse" else (top, 100)
+        rows = factor * np.array(curves[name], float)
+        halves = np.arange(1, rows.shape[1] + 1) / 2
+        for row in rows:
+            ax.plot(halves, row, color=colour, lw=0.5, marker=marker, ms=1.5, alpha=0.6)
+        ax.plot(halves, rows.mean(axis=0), color=colour, lw=2, label=f"{name}, mean")
+        last = rows[:, -1].mean()
+        if name == "mse":
+            said.append(f"mse ends at {last:.4f}")
+        else:
+            said.append(f"{name} accuracy ends at {last:.2f} %, the best of any run in any half "
+                        f"epoch is {rows.max():.2f} %")  # fmt: skip
+    for name, colour in (("membrane", BLUE), ("spike", VERMILLION)):
+        for quantity in claim.quantities:
+            if quantity.name == name and quantity.expected is not None:
+                top.axhline(quantity.expected, color=colour, ls=":", lw=1.2)
+                said.append(f"a dotted line: the published {name} {quantity.expected:g} %")
+    low = min(float(np.min(curves[name])) for name in ("spike", "membrane"))
+    top.set_ylim(bottom=max(0.0, 100 * low - 1))
+    top.set_ylabel("accuracy, %")
+    top.legend(frameon=False, loc="lower right", ncols=3)
+    bottom.set_ylabel("mse")
+    bottom.set_xlabel("epoch, measured every half")
+    for ax in (top, bottom):
+        ax.grid(axis="y", color="#dddddd", lw=0.6)
+    runs = len(curves["mse"])
+    who = f"{runs} runs by half epochs and their mean" if runs > 1 else "One run by half epochs"
+    fig.alt = f"{who}: {'; '.join(said)}."
+    return fig
+
+
+@picture
+def settings(claim: Claim, details: Mapping[str, Any]) -> Picture:
+    """Spike accuracy of the circuit by half epochs, a panel for each setting."""
+    kept = details["settings"]
+    fig = _titled(claim, 3.4)
+    panels = fig.subplots(1, len(kept), sharey=True, squeeze=False)[0]
+    said = []
+    aim = claim.quantities[0].expected or 0.0
+    for ax, (name, one) in zip(panels, kept.items(), strict=True):
+        rows = 100 * np.array(one["halves"]["spike"], float)
+        halves = np.arange(1, rows.shape[1] + 1) / 2
+        for row in rows:
+            ax.plot(halves, row, color=VERMILLION, lw=0.5, alpha=0.7)
+        ax.plot(halves, rows.mean(axis=0), color=VERMILLION, lw=1.8)
+        ax.axhline(aim, color=BLACK, ls=":", lw=1.2)
+        ax.set_title(name, fontsize=9)
+        ax.set_xlabel("epoch")
+        said.append(f"{name}: best {rows.max():.1f} %, last {rows[:, -1].mean():.1f} %")
+    panels[0].set_ylabel("spike accuracy, %")
+    fig.alt = (
+        "Spike accuracy of the circuit by half epochs, fine lines for the runs, a thick one for "
+        f"their mean, dotted the published {aim:g} %. {'; '.join(said)}."
+    )
+    return fig
+
+
+@picture
+def replayed(claim: Claim, details: Mapping[str, Any]) -> Picture:
+    """The three test figures of the NumPy model by epochs, for each threshold."""
+    fig = _titled(claim, 3.6)
+    panels = fig.subplots(1, len(details["figures"]), sharey=True, squeeze=False)[0]
+    said = []
+    for ax, (threshold, rows) in zip(panels, details["figures"].items(), strict=True):
+        table = 100 * np.array(rows, float)
+        epochs = np.arange(1, len(table) + 1)
+        for column, name, colour, style in (
+            (3, "exact", GREEN, "-."), (4, "spike", VERMILLION, "--"), (5, "membrane", BLUE, "-"),
+        ):  # fmt: skip
+            ax.plot(epochs, table[:, column], style, color=colour, label=name)
+            for quantity in claim.quantities:
+                if quantity.name == f"{name}, threshold {threshold}":
+                    aim = 100 * (quantity.expected or 0.0)
+                    ax.plot(claim.epochs, aim, "o", color=colour, mfc="none", ms=9)
+        ax.set_title(f"threshold {threshold}", fontsize=9)
+        ax.set_xlabel("epoch")
+        said.append(f"threshold {threshold}: exact {table[-1, 3]:.2f} %, spike "
+                    f"{table[-1, 4]:.2f} %, membrane {table[-1, 5]:.2f} %")  # fmt: skip
+    panels[0].set_ylabel("test accuracy, %")
+    panels[0].legend(frameon=False, fontsize=8, loc="lower right")
+    fig.alt = (
+        "Test accuracy of the replayed model by epochs; circles: what the authors' code prints in "
+        f"epoch {claim.epochs}. At the end: {'; '.join(said)}."
+    )
+    return fig
+
+
+@picture
+def systems(claim: Claim, details: Mapping[str, Any]) -> Picture:
+    """Energy of a sample against accuracy, every row of Table 1, and ours."""
+    fig = _titled(claim, 4.6)
+    panels = fig.subplots(1, 2, sharey=True)
+    best = 100 * max(max(curve) for curve in details["halves"]["spike"])
+    said = []
+    for ax, mode in zip(panels, ("learning", "inference"), strict=True):
+        for row in details["rows"][mode]:
+            if row["energy"] is None:
+                continue
+            paper = row["work"] == "this paper"
+            ax.plot(row["energy"], row["accuracy"], "D" if paper else "o",
+                    color=VERMILLION if paper else GREY, ms=7 if paper else 5)  # fmt: skip
+            ax.annotate(row["work"], (row["energy"], row["accuracy"]), fontsize=7,
+                        xytext=(3, 4), textcoords="offset points")  # fmt: skip
+            said.append(f"{row['work']}, {mode}: {row['energy']:g} mJ, {row['accuracy']:g} %")
+        modelled = details["energy, mJ"][mode]
+        ax.plot(modelled, best, "*", color=BLUE, ms=13, mfc="none", mew=1.5)
+        ax.annotate("here: accuracy measured,\nenergy modelled", (modelled, best), fontsize=7,
+                    color=BLUE, xytext=(-6, -20), textcoords="offset points")  # fmt: skip
+        said.append(f"here, {mode}: modelled {modelled:.3g} mJ, {best:.2f} %")
+        ax.set_xscale("log")
+        ax.set_xlabel(f"energy of one sample, {mode}, mJ")
+        ax.margins(x=0.2)
+        ax.grid(color="#eeeeee", lw=0.6)
+    panels[0].set_ylabel("MNIST test accuracy, %")
+    fig.alt = f"Energy of a sample against accuracy on MNIST. {'; '.join(said)}."
+    return fig
+
+
+@picture
+def depths(claim: Claim, details: Mapping[str, Any]) -> Picture:
+    """Accuracy by the number of hidden layers, for equal width and for equal synapses."""
+    fig = _titled(claim, 4.2)
+    panels = fig.subplots(1, 2, sharey=True)
+    said = []
+    for ax, measure in zip(panels, ("spike", "membrane"), strict=True):
+        lines: dict[tuple[str, int], list[dict[str, Any]]] = {}
+        for row in details["networks"]:
+            for family in row["families"]:
+                lines.setdefault((family, row["shift"]), []).append(row)
+        for ((family, shift), rows), colour, marker in zip(
+            lines.items(), COLOURS, "osD^vP", strict=False
+        ):
+            hidden = [len(row["sizes"]) - 2 for row in rows]
+            means = [100 * float(np.mean(row[measure])) for row in rows]
+            label = f"{family}{', shifts' if shift else ''}"
+            ax.plot(hidden, means, marker=marker, color=colour, label=label)
+            for n, row in zip(hidden, rows, strict=True):
+                ax.plot([n] * len(row[measure]), [100 * v for v in row[measure]], ".",
+                        color=colour, alpha=0.5, ms=5)  # fmt: skip
+            means_said = ", ".join(f"{mean:.2f}" for mean in means)
+            said.append(f"{measure}, {label}, 1 to {hidden[-1]} hidden layers: {means_said} %")
+        ax.set_xlabel("hidden layers")
+        ax.set_title(measure, fontsize=9)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.grid(axis="y", color="#dddddd", lw=0.6)
+    panels[0].set_ylabel("accuracy, %")
+    panels[0].legend(frameon=False, fontsize=8)
+    fig.alt = f"Accuracy by depth, lines for the means, dots for the seeds. {'; '.join(said)}."
+    return fig
 
 
 def _limit(ax: Axes, limit: float) -> None:
@@ -149,22 +282,24 @@ def parting(claim: Claim, details: Mapping[str, Any]) -> Picture:
     said = []
     for path, style in (("circuit", "-"), ("algebra", "--")):
         for measure, colour in (("spike", VERMILLION), ("membrane", BLUE)):
-            rows = 100 * np.array(details["curves"][path][measure])
+            rows = 100 * np.array(details["paths"][path][measure])
             _mean_line(top, rows.tolist(), colour, style, f"{measure}, {path}")
             said.append(f"{measure} accuracy of the {path} ends at {rows[:, -1].mean():.1f} %")
     top.set_ylabel("accuracy, %")
     top.legend(frameon=False, ncols=2, loc="center right")
-    h = _mean_line(middle, details["largest_h"], VERMILLION, "-", "")
-    _limit(middle, details["limit"])
-    middle.set_ylabel("largest input of h\nwhile closed")
-    differ = _mean_line(bottom, details["differing"], PURPLE, "-", "")
-    bottom.set_ylabel("differing\nweights")
+    spurious = _mean_line(middle, details["spurious"], VERMILLION, "-", "outputs without an error")
+    gone = _mean_line(middle, details["lost"], PURPLE, "--", "errors lost")
+    middle.set_ylabel("phase 9, spikes\nin an epoch")
+    middle.legend(frameon=False, loc="center right")
+    past = _mean_line(bottom, details["past_gate_h"], GREEN, "-", "")
+    bottom.set_ylabel("samples past\nthe gate")
     bottom.set_ylim(bottom=0, top=max(1.0, bottom.get_ylim()[1]))
     bottom.set_xlabel("epoch")
     fig.alt = (
-        f"Circuit and algebra trained side by side: {'; '.join(said)}. The input of the closed h "
-        f"reaches {h.max():,.0f} (limit {details['limit']:,}); at the end "
-        f"{differ[:, -1].mean():,.0f} weights differ."
+        f"Circuit and algebra trained side by side: {'; '.join(said)}. In the last epoch h fires "
+        f"past the closing gate in {past[:, -1].mean():,.0f} samples; in phase 9 "
+        f"{spurious[:, -1].mean():,.0f} outputs fire without an error and "
+        f"{gone[:, -1].mean():,.0f} errors are lost."
     )
     return fig
 
@@ -177,7 +312,7 @@ def beside_off_chip(claim: Claim, details: Mapping[str, Any]) -> Picture:
     said = []
     for where, curves, style in (
         ("on-chip rule", details["on-chip"], "-"),
-        ("off-chip, on the chip's grid", details["curves"], "--"),
+        ("off-chip, on the chip's grid", details["grid"], "--"),
     ):
         for measure, colour in (("spike", VERMILLION), ("membrane", BLUE)):
             rows = 100 * np.array(curves[measure])
@@ -277,3 +412,18 @@ def spikes_by_population(claim: Claim, details: Mapping[str, Any]) -> Picture:
     )
     fig.alt = f"Spikes per neuron and sample in the last epoch: {said}. Each gate fires once."
     return fig
+
+
+#: What in the details says which picture it is; the first that is there counts.
+BY_DETAIL: dict[str, Callable[[Claim, Mapping[str, Any]], Picture]] = {
+    "settings": settings,
+    "spurious": parting,
+    "on-chip": beside_off_chip,
+    "jobs": widths,
+    "networks": depths,
+    "rows": systems,
+    "largest_h": closing_gate,
+    "energy, pJ": energy_by_phase,
+    "populations": spikes_by_population,
+    "figures": replayed,
+}

@@ -1,4 +1,10 @@
-"""What made a result: code, data, versions, machine, commit, and a checksum over all of it."""
+"""What made a result: code, data, versions, machine, commit, and a checksum over all of it.
+
+**The fingerprint of a claim** is one hash for each module that decides its numbers: the module of
+its measuring function, the engines it runs on, and every module of the package these import,
+found by reading the code, not by running it.  What counts are statements; comments, docstrings and
+blank lines do not.  Left out, with all that only they import, are the modules in `APART`.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +17,9 @@ import platform
 import re
 import subprocess
 import tokenize
-from collections.abc import Mapping
-from importlib import metadata
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +29,22 @@ from sbp.files import write_atomic
 PACKAGE = Path(sbp.__file__).resolve().parent
 VERSIONS = ("numpy", "numba", "scikit-learn")  #: distributions a number could depend on
 
-#: The modules whose statements decide what is computed, whatever the engine.  What `sbp.spec` and
-#: `sbp.learn.data` decide is in the digest of the program and in the checksum of the data.
-COMPUTING = (
-    "loihi.py", "circuits/gating.py", "circuits/backprop.py", "program.py", "run.py",
-    "algebra.py", "learn/training.py",
-)  # fmt: skip
-#: ... and those of one engine.
-ENGINE = {
-    "": (),
-    "algebra": (),
-    "reference": ("engines/reference.py",),
-    "compiled": ("engines/compiled.py",),
-    "lava": ("engines/lava",),
+#: Modules that are no part of a fingerprint, and why.
+APART = {
+    "sbp.errors": "words only",
+    "sbp.files": "reads and writes",
+    "sbp.kernels": "compiles",
+    "sbp.spec": "what a circuit is made of is in the digest of the program",
+    "sbp.learn.data": "what is learned is in the checksum of the data",
+    "sbp.learn.idx": "the same",
+    "sbp.learn.fetch": "the same",
+    "sbp.learn.checkpoint": "reads and writes",
+    "sbp.learn.parallel": "which thread does it",
+    "sbp.app": "words only",
+    "sbp.plots": "pictures have a fingerprint of their own",
+    "sbp.reproduce.bench": "how much is run is in the seeds, the checksum and the details",
+    "sbp.reproduce.claim": "what is claimed, not what is measured",
+    "sbp.reproduce.provenance": "what stands here",
 }
 
 
@@ -59,27 +69,141 @@ def statements(source: str) -> str:
     return "\n".join(line.rstrip() for line in lines if line.strip()) + "\n"
 
 
-def code_hashes(
-    engine: str, further: tuple[str, ...] = (), package: Path = PACKAGE
-) -> dict[str, str]:
-    """SHA-256 (first 16 hex digits) of the `statements` of every computing module.
+class Sources:
+    """The modules of one or more packages, by name, read as text and never imported.
 
     Parameters
     ----------
-    engine : str
-        The engine that computes, or "".
-    further : tuple of str
-        More modules a result depends on, paths inside the package.
+    folders : mapping of str to Path
+        Name of a top-level package (or module) to its folder (or file).
     """
-    hashes = {}
-    for name in (*COMPUTING, *ENGINE[engine], *further):
-        path = package / name
-        files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
-        for file in files:
-            text = statements(file.read_text(encoding="utf-8"))
-            key = file.relative_to(package).as_posix()
-            hashes[key] = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return hashes
+
+    def __init__(self, folders: Mapping[str, Path]) -> None:
+        self.folders = dict(folders)
+        self._hashes: dict[str, str] = {}
+        self._imports: dict[str, list[tuple[str, str]]] = {}
+
+    def file(self, module: str) -> Path | None:
+        """The file of a module; None if it is none of these packages'."""
+        top, *rest = module.split(".")
+        if top not in self.folders:
+            return None
+        path = self.folders[top].joinpath(*rest) if rest else self.folders[top]
+        for found in (path / "__init__.py", path.with_suffix(".py")):
+            if found.is_file():
+                return found
+        return None
+
+    def hash(self, module: str) -> str:
+        """SHA-256 (first 16 hex digits) of the statements of a module."""
+        if module not in self._hashes:
+            path = self.file(module)
+            text = statements(path.read_text(encoding="utf-8")) if path else ""
+            self._hashes[module] = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return self._hashes[module]
+
+    def imports(self, module: str) -> list[tuple[str, str]]:
+        """What a module imports: (module, name), name "" for all of it."""
+        if module not in self._imports:
+            path = self.file(module)
+            found = []
+            if path is not None:
+                package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+                tree = ast.parse(path.read_text(encoding="utf-8"))
+                found = list(_imported(tree, package))
+            self._imports[module] = found
+        return self._imports[module]
+
+    def defined_in(self, module: str, name: str) -> str:
+        """The module that gives `name`, which `module` may only pass on."""
+        if self.file(f"{module}.{name}"):
+            return f"{module}.{name}"
+        path = self.file(module)
+        if path is not None and path.name == "__init__.py":
+            for origin, passed in self.imports(module):
+                if passed == name and origin != module and self.file(origin):
+                    return self.defined_in(origin, name)
+        return module
+
+    def closure(self, modules: Iterable[str], apart: Iterable[str] = APART) -> dict[str, str]:
+        """The hash of each of `modules`, and of all that they import: name -> hash, sorted.
+
+        Modules in `apart`, and what is below them, are left out unless named themselves.
+        """
+        modules, apart = list(modules), tuple(apart)
+        found: dict[str, str] = {}
+        ahead = list(modules)
+        while ahead:
+            module = ahead.pop()
+            if module in found or self.file(module) is None:
+                continue
+            if module not in modules and any(f"{module}.".startswith(f"{n}.") for n in apart):
+                continue
+            found[module] = self.hash(module)
+            ahead += [
+                self.defined_in(origin, name) if name else origin
+                for origin, name in self.imports(module)
+            ]
+        return dict(sorted(found.items()))
+
+
+def _imported(tree: ast.AST, package: str) -> Iterator[tuple[str, str]]:
+    """Every import of a tree, those for the type checker apart."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            for other in node.orelse:
+                yield from _imported(ast.Module([other], []), package)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = node.module or ""
+            if node.level:
+                parts = package.split(".")
+                above = parts[: len(parts) - node.level + 1]
+                origin = ".".join([*above, origin] if origin else above)
+            for alias in node.names:
+                yield (origin, "" if alias.name == "*" else alias.name)
+        else:
+            yield from _imported(node, package)
+
+
+@lru_cache(maxsize=8)
+def sources(package: Path = PACKAGE, further: str = "") -> Sources:
+    """The sources of this package, and of the top-level package `further`."""
+    folders = {"sbp": package}
+    if further and further != "sbp":
+        spec = util.find_spec(further)
+        if spec is not None and spec.origin:
+            path = Path(spec.origin)
+            folders[further] = path.parent if path.name == "__init__.py" else path.with_suffix("")
+    return Sources(folders)
+
+
+def code_hashes(
+    module: str, engines: Iterable[str] = (), package: Path = PACKAGE
+) -> dict[str, str]:
+    """The fingerprint of what `module` computes on `engines`: module name -> hash.
+
+    Parameters
+    ----------
+    module : str
+        Dotted name, of this package or of another that is installed.
+    engines : iterable of str
+        Names of engines; "" and "algebra" add nothing.
+    package : Path
+        Where the modules of this package are read.
+    """
+    names = [module]
+    for engine in engines:
+        names += engine_modules(engine)
+    return sources(package, module.partition(".")[0]).closure(names)
+
+
+def engine_modules(name: str) -> list[str]:
+    """The modules of an engine, those it imports apart; none of "" and "algebra"."""
+    if name in ("", "algebra"):
+        return []
+    return ["sbp.engines.lava.host"] if name == "lava" else [f"sbp.engines.{name}"]
 
 
 def machine() -> dict[str, Any]:
@@ -128,6 +252,15 @@ def commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return head + "-dirty" * bool(changed)
+
+
+#: What of a result is computed; the rest tells when, where and with what it was made.
+COMPUTED = ("id", "seeds", "values", "details", "weights", "circuits", "data")
+
+
+def computed(record: Mapping[str, Any]) -> str:
+    """SHA-256 over what was computed: equal where two machines found the same."""
+    return checksum({key: record[key] for key in COMPUTED})
 
 
 def checksum(record: Mapping[str, Any]) -> str:

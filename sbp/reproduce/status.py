@@ -1,37 +1,45 @@
-"""From result files to a verdict for every claim, and the status table of the terminal."""
+"""From result files to a verdict for every claim, and the tables of the terminal."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich import box
+from rich.markup import escape
 from rich.table import Table
 
-from sbp import circuits
+from sbp.circuits import registry
 from sbp.errors import FileError, SbpError
-from sbp.files import read_json
 from sbp.learn import data
 from sbp.program import lower
-from sbp.reproduce.claims import CLAIMS, MEASURED, PRESETS, Claim, Quantity
-from sbp.reproduce.provenance import PACKAGE, checksum, code_hashes
-
-FORMAT = "sbp result 1"
+from sbp.reproduce.claim import PRESETS, Claim, Quantity
+from sbp.reproduce.claims import CLAIMS
+from sbp.reproduce.provenance import PACKAGE, checksum, code_hashes, computed
+from sbp.reproduce.schema import read_record
 
 AGREES, DIFFERS, REPORTED = "agrees", "differs", "reported"
-STALE, NOT_RUN = "stale", "not run"
+STALE, SHORTER, NOT_RUN = "stale", "shorter", "not run"
 NO_RESULT = "no result yet"
-STYLES = {AGREES: "green", DIFFERS: "bold red", REPORTED: "cyan", STALE: "yellow", NOT_RUN: "dim"}
+STYLES = {
+    AGREES: "green", DIFFERS: "bold red", REPORTED: "cyan", STALE: "yellow", SHORTER: "dim",
+    NOT_RUN: "dim",
+}  # fmt: skip
 MEANING = {
     AGREES: "every number with an expected value lies within its tolerance",
     DIFFERS: "one does not",
     REPORTED: "measured or modelled; there is no expected value to decide by",
     STALE: "the result was made by other code, data or circuit than the present, or was altered",
-    NOT_RUN: "there is no result of the claim's own preset",
+    SHORTER: "run, but with fewer epochs, samples or seeds than would decide it",
+    NOT_RUN: "there is no result",
 }
+EQUAL = "equal"
 
 
 @dataclass
@@ -41,13 +49,13 @@ class Verdict:
     Attributes
     ----------
     status : str
-        One of the five words above.
+        One of the six words above.
     why : list of str
         Reasons, for people.
     values : dict of str to list of float
         Per seed, from the result file.
     record : dict or None
-        The result file.
+        The result file, unless it is stale.
     """
 
     claim: Claim
@@ -72,6 +80,7 @@ class Known:
         self.root, self.package = root, package
         self._data: dict[tuple[str, Any, Any], str | None] = {}
         self._code: dict[tuple[str, tuple[str, ...]], dict[str, str]] = {}
+        self._digests: dict[str, str] = {}
 
     def data_checksum(self, name: str, n_train: int, n_test: int) -> str | None:
         """Checksum of the first samples of a data set; None if it is not here."""
@@ -85,37 +94,85 @@ class Known:
             )
         return self._data[key]
 
-    def code(self, engine: str, further: tuple[str, ...]) -> dict[str, str]:
+    def code(self, module: str, engines: Iterable[str]) -> dict[str, str]:
         """`code_hashes` of the present modules."""
-        key = engine, further
+        key = module, tuple(engines)
         if key not in self._code:
-            self._code[key] = code_hashes(engine, further, self.package)
+            self._code[key] = code_hashes(module, key[1], self.package)
         return self._code[key]
 
+    def digest(self, circuit: Mapping[str, Any]) -> str:
+        """Digest of the present circuit of the same family, sizes and options."""
+        key = repr(sorted(circuit.items(), key=lambda item: item[0]))
+        if key not in self._digests:
+            options = circuit.get("options", {})
+            built = registry.build(circuit["circuit"], tuple(circuit["sizes"]), **options)
+            self._digests[key] = lower(built).digest
+        return self._digests[key]
 
-def stale(record: Mapping[str, Any], known: Known) -> list[str]:
+
+def stale(claim: Claim, record: Mapping[str, Any], known: Known) -> list[str]:
     """Why `record` does not stand for the present code, circuits and data; empty if it does."""
-    reasons = []
-    if record.get("checksum") != checksum(record):
+    if record["checksum"] != checksum(record):
         return ["the file was altered: its checksum does not fit"]
-    for row in record["circuits"]:
-        build = getattr(circuits, f"{row['circuit']}_circuit")
-        if lower(build(tuple(row["sizes"]))).digest != row["digest"]:
-            reasons.append(f"the {row['circuit']} circuit has changed")
-    for name, row in record["data"].items():
-        now = known.data_checksum(name, row["n_train"], row["n_test"])
-        if now is not None and now != row["checksum"]:
+    if record["computed"] != computed(record):
+        return ["the file was altered: what it computed has another checksum"]
+    reasons = []
+    for circuit in record["circuits"]:
+        if known.digest(circuit) != circuit["digest"]:
+            reasons.append(f"the {circuit['circuit']} circuit has changed")
+    for name, entry in record["data"].items():
+        now = known.data_checksum(name, entry["n_train"], entry["n_test"])
+        if now not in (None, entry["checksum"]):
             reasons.append(f"the data set {name} has changed")
-    code = record["code"]
-    now_code = known.code(code["engine"], tuple(code["further"]))
-    for module in sorted(code["modules"].keys() | now_code.keys()):
-        if code["modules"].get(module) != now_code.get(module):
-            reasons.append(f"sbp/{module} has changed")
+    now_code = known.code(claim.module, (record["code"]["engine"], *claim.engines))
+    then = record["code"]["modules"]
+    for name in sorted(now_code.keys() | then.keys()):
+        if now_code.get(name) != then.get(name):
+            reasons.append(f"{name} has changed")
     return reasons
 
 
+def altered(claim: Claim, record: Mapping[str, Any]) -> list[str]:
+    """Values that do not follow from the details beside them."""
+    if claim.summary is None:
+        return []
+    made = claim.summary(claim, record["details"])
+    return [
+        f"{name} does not follow from its details"
+        for name in sorted(made.keys() | record["values"].keys())
+        if not _same(made.get(name), record["values"].get(name))
+    ]
+
+
+def _same(first: Sequence[float] | None, second: Sequence[float] | None) -> bool:
+    if first is None or second is None or len(first) != len(second):
+        return False
+    return all(abs(a - b) <= 1e-9 * max(1, abs(a)) for a, b in zip(first, second, strict=True))
+
+
+def conflicts(rows: Sequence[Verdict]) -> dict[str, str]:
+    """Claims whose weights differ from those of another claim about the same training."""
+    seen: dict[str, tuple[str, str]] = {}
+    found = {}
+    for row in rows:
+        record = row.record
+        if record is None or not record["weights"]:
+            continue
+        made = {k: record[k] for k in ("circuits", "data", "preset", "scale")}
+        about = checksum({**made, "engine": record["code"]["engine"],
+                          "epochs": record["details"].get("epochs")})  # fmt: skip
+        for training, digest in record["weights"].items():
+            if not training.isdigit():
+                continue
+            other, theirs = seen.setdefault(f"{about} {training}", (row.claim.id, digest))
+            if theirs != digest and "off-chip" not in row.claim.id + other:
+                found[row.claim.id] = f"its weights of seed {training} are not those of {other}"
+    return found
+
+
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation (n - 1; 0 for one value)."""
+    """Mean, and standard deviation with n - 1 (0 for a single value)."""
     mean = math.fsum(values) / len(values)
     if len(values) < 2:
         return mean, 0.0
@@ -123,11 +180,13 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
 
 
 def decide(claim: Claim, values: Mapping[str, Sequence[float]]) -> tuple[str, list[str]]:
-    """Compare the mean of each quantity with what is expected."""
-    decided, why = False, []
+    """Compare the mean of every quantity with its expected value."""
+    why, decided = [], False
     for quantity in claim.quantities:
-        if quantity.expected is None:
+        if not quantity.decides:
             continue
+        assert quantity.expected is not None
+        assert quantity.tolerance is not None
         found = values.get(quantity.name, ())
         if not found or not all(map(math.isfinite, found)):
             return DIFFERS, [f"{quantity.name}: no value"]
@@ -148,27 +207,29 @@ def verdict(claim: Claim, record: dict[str, Any] | None, known: Known) -> Verdic
     if record is None:
         return Verdict(claim, NOT_RUN, [NO_RESULT])
     try:
-        values = record["values"]
-        reasons = stale(record, known)
+        reasons = stale(claim, record, known) or altered(claim, record)
         if reasons:
-            return Verdict(claim, STALE, reasons, values, record)
+            return Verdict(claim, STALE, reasons)
+        values = record["values"]
         if PRESETS.index(record["preset"]) < PRESETS.index(claim.preset):
-            return Verdict(claim, NOT_RUN, [_weaker(claim, record)], values, record)
+            return Verdict(claim, SHORTER, [shortened(claim, record)], values, record)
         status, why_not = decide(claim, values)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, SbpError):
-            raise
-        return Verdict(claim, STALE, [f"not a result of this version ({error!r})"])
+    except SbpError as error:
+        return Verdict(claim, STALE, [f"no result of this version: {error}"])
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        return Verdict(claim, STALE, [f"no result of this version ({error!r})"])
     return Verdict(claim, status, why_not, values, record)
 
 
-def _weaker(claim: Claim, record: Mapping[str, Any]) -> str:
-    what = [f"{record['preset']} preset"]
-    if "epochs" in record["details"]:
-        what.append(f"{record['details']['epochs']} epochs")
-    if record["seeds"]:
-        what.append(f"{len(record['seeds'])} of {claim.seeds} seeds")
-    return f"decided by the {claim.preset} preset only; shown here: {', '.join(what)}"
+def shortened(claim: Claim, record: Mapping[str, Any]) -> str:
+    """How much less was run than decides it: "10 of 60 epochs, 1 of 10 seeds"."""
+    said = []
+    epochs = record["details"].get("epochs")
+    if isinstance(epochs, int) and epochs < claim.epochs:
+        said.append(f"{epochs} of {claim.epochs} epochs")
+    if record["seeds"] and len(record["seeds"]) < claim.seeds:
+        said.append(f"{len(record['seeds'])} of {claim.seeds} seeds")
+    return ", ".join(said) or f"{record['preset']} preset"
 
 
 def read_verdicts(
@@ -182,15 +243,45 @@ def read_verdicts(
             found.append(Verdict(claim, NOT_RUN, [NO_RESULT]))
             continue
         try:
-            record = read_json(path, "result file")
+            found.append(verdict(claim, read_record(path, claim.id), known))
         except FileError as error:
             found.append(Verdict(claim, STALE, [str(error)]))
-            continue
-        if not isinstance(record, dict) or record.get("id") != claim.id:
-            found.append(Verdict(claim, STALE, [f"{path.name} is no result of this claim"]))
-        else:
-            found.append(verdict(claim, record, known))
+    for id, reason in conflicts(found).items():
+        i = next(i for i, row in enumerate(found) if row.claim.id == id)
+        found[i] = Verdict(found[i].claim, STALE, [reason])
     return found
+
+
+def old_figures(folder: Path, rows: Iterable[Verdict], drawing: Mapping[str, str]) -> list[str]:
+    """Claims whose picture is missing, was altered, or is older than the code that draws it."""
+    found = []
+    for row in rows:
+        if row.record is None or "figure" not in row.record:
+            continue
+        figure = row.record["figure"]
+        path = folder / figure["file"]
+        drawn = path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest()
+        if drawn != figure["sha256"] or figure.get("modules") != dict(drawing):
+            found.append(row.claim.id)
+    return found
+
+
+def so_far(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    """How a result stands to the committed one: `EQUAL`, "equal so far", "" or what differs."""
+    if mine["computed"] == theirs["computed"]:
+        return EQUAL
+    if mine["data"] != theirs["data"]:
+        return ""  # fewer samples: nothing can be compared
+    first, second = mine["details"].get("halves"), theirs["details"].get("halves")
+    if mine["preset"] == theirs["preset"] and mine["seeds"] == theirs["seeds"]:
+        return "other numbers"
+    if not isinstance(first, dict) or not isinstance(second, dict):
+        return ""
+    for name, curves in first.items():
+        for one, other in zip(curves, second.get(name, []), strict=False):
+            if one != other[: len(one)]:
+                return "other numbers"
+    return "equal so far"
 
 
 def number(value: float) -> str:
@@ -209,26 +300,25 @@ def shown(values: Sequence[float], quantity: Quantity) -> str:
     if quantity.unit in ("%", "points"):
         text = f"{mean:.2f}"
         spread = f" +- {deviation:.2f}"
+    elif quantity.decides and quantity.tolerance == 0 and not deviation:
+        text, spread = exactly(mean), ""
     else:
         text, spread = number(mean), f" +- {number(float(f'{deviation:.2g}'))}"
     return text + (spread if len(values) > 1 and deviation else "") + unit
 
 
-def expected(claim: Claim, quantity: Quantity) -> str:
-    """The published or derived value with its unit, or what stands in its place; "" if none."""
-    if quantity.expected is not None:
-        unit = f" {quantity.unit}" if quantity.unit else ""
-        derived = " (derived)" if claim.origin == "derived" else ""
-        return f"{number(quantity.expected)}{unit}{derived}"
-    mode = claim.id.removeprefix("energy-")
-    if mode in MEASURED and mode != claim.id:
-        measured = MEASURED[mode]
-        if quantity.name.startswith("energy, "):
-            return f"{measured.energy} mJ (measured)"
-        if quantity.name.startswith("latency"):
-            return f"{measured.latency} ms (measured)"
-        return f"{measured.product:.3g} uJ s (product)"
-    return ""
+def exactly(value: float) -> str:
+    """A number with every digit it has."""
+    return f"{value:,.0f}" if float(value).is_integer() else repr(float(value))
+
+
+def expected(claim: Claim, quantity: Quantity, *, origin: bool = True) -> str:
+    """The expected value with its unit, and where it is from; "" if there is none."""
+    if quantity.expected is None:
+        return ""
+    unit = f" {quantity.unit}" if quantity.unit else ""
+    value = exactly(quantity.expected) if quantity.tolerance == 0 else number(quantity.expected)
+    return f"{value}{unit}" + (f" ({claim.origin_of(quantity)})" if origin else "")
 
 
 def shown_quantities(row: Verdict) -> list[Quantity]:
@@ -241,24 +331,64 @@ def shown_quantities(row: Verdict) -> list[Quantity]:
     return [q for q in row.claim.quantities if row.values.get(q.name) or expected(row.claim, q)]
 
 
-def table(verdicts: Sequence[Verdict], title: str) -> Table:
-    """The status table for the terminal."""
-    view = Table(title=title, title_justify="left")
-    view.add_column("claim, its quantities", min_width=max(len(row.claim.id) for row in verdicts))
-    for heading in ("published", "measured", "status"):
-        view.add_column(heading)
-    for row in verdicts:
-        seeds = len(row.record["seeds"]) if row.record else 0
-        view.add_row(
-            f"[bold]{row.claim.id}[/]", "", f"{seeds} seeds" if seeds > 1 else "",
-            f"[{STYLES[row.status]}]{row.status}[/]",
-            end_section=not (quantities := shown_quantities(row)),
-        )  # fmt: skip
+def plain(text: str) -> str:
+    """Text from a file without what moves a terminal's cursor."""
+    return re.sub(r"[^\S ]|[\x00-\x1f\x7f-\x9f]", " ", text)
+
+
+def by_origin(rows: Iterable[Verdict]) -> dict[str, int]:
+    """Expected values that agree, by where they are from: published, derived, authors' code."""
+    counts = dict.fromkeys(("published", "derived", "authors' code"), 0)
+    for row in rows:
+        if row.status == AGREES:
+            for quantity in row.claim.quantities:
+                if quantity.decides:
+                    counts[row.claim.origin_of(quantity)] += 1
+    return counts
+
+
+def table(
+    here: Sequence[Verdict],
+    committed: Mapping[str, Verdict] | None,
+    title: str,
+    compared: Mapping[str, str] | None = None,
+) -> Table:
+    """The table of the terminal: expected, committed (if given) and here.
+
+    Parameters
+    ----------
+    here : sequence of Verdict
+    committed : mapping of str to Verdict, or None
+        By claim; None where the committed results themselves are shown.
+    compared : mapping of str to str, optional
+        `so_far` by claim.
+    """
+    view = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
+                 padding=(0, 1, 0, 0))  # fmt: skip
+    view.add_column("claim, its quantities", overflow="fold", ratio=5, min_width=14)
+    view.add_column("expected", overflow="fold", ratio=4, min_width=9)
+    if committed is not None:
+        view.add_column("committed", overflow="fold", ratio=4, min_width=9)
+    view.add_column("here", overflow="fold", ratio=4, min_width=9)
+
+    def word(row: Verdict) -> str:
+        said = row.why[0] if row.status == SHORTER and row.why else row.status
+        return f"[{STYLES[row.status]}]{escape(plain(said))}[/]"
+
+    for row in here:
+        other = (committed or {}).get(row.claim.id)
+        equality = (compared or {}).get(row.claim.id, "")
+        state = word(row) + (f", {equality}" if equality else "")
+        cells = [f"[bold]{escape(row.claim.id)}[/]", ""]
+        quantities = shown_quantities(row)
+        if committed is not None:
+            cells.append(word(other) if other else "-")
+        view.add_row(*cells, state, end_section=not quantities)
         for quantity in quantities:
-            view.add_row(
-                f"  {quantity.name}",
-                expected(row.claim, quantity) or "-",
-                shown(row.values.get(quantity.name, ()), quantity),
-                end_section=quantity is quantities[-1],
-            )
+            cells = [f" {escape(quantity.name)}", escape(expected(row.claim, quantity)) or "-"]
+            if committed is not None:
+                theirs = other.values.get(quantity.name, ()) if other else ()
+                cells.append(shown(theirs, quantity))
+            cells.append(shown(row.values.get(quantity.name, ()), quantity))
+            view.add_row(*cells, end_section=quantity is quantities[-1])
     return view

@@ -1,28 +1,57 @@
-"""Train the circuit and the algebra side by side, and watch where the circuit's domain ends."""
+"""Train the circuit and the algebra side by side, and watch where the circuit's domain ends.
+
+**What happens beyond it**, step by step.  In phase 7 x replays the sample, so that W1 x reaches h
+in phase 8 once more, where a closing gate should hold it.  If W1 x is larger than the gate can
+hold, h fires all the same, and its spike goes up through W2 into phase 9.  There the outputs wait
+for the negative error, a copy of 520 against a threshold of 512: one weight of -10 is enough to
+take it away.  The error is *lost*, and with it every decrease of this sample: W2 does not shrink,
+and no error comes back for W1.  Increases, in phases 5 and 7, are never lost.  Beside that, the
+neuron itself is dead in phase 9 (its own decreases are *missing*), and where the weights up are
+positive and large an output fires without an error (*spurious*).  All three are counted here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from sbp import algebra, engines
-from sbp.circuits import learning_circuit
-from sbp.circuits.gating import CLOSE, CLOSED_LIMIT
+from sbp.circuits import inference_circuit, learning_circuit
 from sbp.files import arrays_digest
 from sbp.learn.data import Dataset
-from sbp.learn.training import Measures, circuit_outputs, epoch_order, initial_weights, one_hot
+from sbp.learn.training import Measures, epoch_order, one_hot
 from sbp.loihi import REGISTER_MIN, SCALE, WEIGHT_MAX, WEIGHT_MIN
 from sbp.program import NO_MATRIX, Program, State, lower
+from sbp.reproduce.courses import NAMES, halves_of, note
 from sbp.run import Counters, Record, Run
+from sbp.weights import Weights
+
+if TYPE_CHECKING:
+    from sbp.reproduce.bench import Bench, Work
 
 CHUNK = 4000  #: samples between two comparisons
+ENGINE = "compiled"
 
-# h is closed at p = 8, o at p = 0, 6 and 10; h may fire without a gate at p = 0.
-CLOSED_AT = {"h": (8,), "o": (0, 6, 10)}
-RECORD = Record(spikes=("h", "o"), u=("h", "o"), phases=(0, 6, 8, 10))
+# The answer and the error, then what a closing gate should have held, then the same error again.
+RECORD = Record(spikes=("h", "o", "d-"), u=("h", "o"), phases=(0, 2, 4, 6, 8, 9, 10))
+
+
+class Watch(NamedTuple):
+    """One watched training: what it is made of, beside its data.
+
+    `weight_exponent` and `parameters` are those of `sbp.circuits.learning_circuit`; with
+    `equal_copies` all copies of the weights are made equal again after every epoch.
+    """
+
+    hidden: int
+    epochs: int
+    seed: int
+    weight_exponent: int = 0
+    parameters: str = "released"
+    equal_copies: bool = False
 
 
 @dataclass
@@ -31,25 +60,30 @@ class Watched:
 
     Attributes
     ----------
+    program : Program
     epochs : list of dict
         Per epoch: "circuit" and "algebra" (measures on the test set), "differing" (weights),
         "ungated" (samples in which h fired at p = 0), "past_gate" (samples in which any closed
-        neuron of h or o fired), "largest_h", "largest_o" (largest input while closed, in weight
-        units).
+        neuron of h or o fired), "past_gate_h" (samples in which one of h did), "fired_closed"
+        (spikes of h at p = 8), "lost" (errors d- of p = 4 that are not in o at p = 9), "missing" (spikes of h at p = 2 that are not there at p = 9),
+        "spurious" (spikes of o at p = 9 without an error), "largest_h", "largest_o" (largest input
+        while closed, in weight mantissas).
+    halves : dict of str to list of float
+        Measures of the circuit after every half epoch.
     parted : dict or None
         Where the weights first differed: "epoch", "samples_before" it, "differing" weights by
         matrix, and what was found in that sample: "largest_h" and "largest_o" (inputs while
         closed) against "limit", "h_past_gate" and "o_past_gate" (spikes while closed),
-        "copies_apart" (synapses whose negated copy is 2 beside).
+        "lost", "missing" and "spurious" (as above), "copies_apart" (synapses whose negated copy is 2
+        beside).
+    symmetry : dict
+        `symmetry` of the copies at the end.
     counters : Counters
         Of the last epoch.
     first_counters : Counters
         Of the first epoch.
     total : Counters
         Of all epochs.
-    state : State
-        Of the circuit after the last sample.
-    program : Program
     weights : dict
         Of the circuit.
     algebra : dict
@@ -58,11 +92,12 @@ class Watched:
 
     program: Program
     epochs: list[dict[str, Any]] = field(default_factory=list)
+    halves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in NAMES})
     parted: dict[str, Any] | None = None
+    symmetry: dict[str, float] = field(default_factory=dict)
     counters: Counters = None  # type: ignore[assignment]
     first_counters: Counters = None  # type: ignore[assignment]
     total: Counters = None  # type: ignore[assignment]
-    state: State = None  # type: ignore[assignment]
     weights: Mapping[str, np.ndarray] = field(default_factory=dict)
     algebra: Mapping[str, np.ndarray] = field(default_factory=dict)
 
@@ -71,6 +106,89 @@ class Watched:
         """SHA-256 of the circuit's final weights."""
         return arrays_digest(self.weights)
 
+    def kept(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Facts and arrays from which `of` makes it anew."""
+        facts = {name: getattr(self, name) for name in ("epochs", "halves", "parted", "symmetry")}
+        arrays = {f"weights {name}": matrix for name, matrix in self.weights.items()}
+        arrays |= {f"algebra {name}": matrix for name, matrix in self.algebra.items()}
+        for which in _COUNTERS:
+            counters = getattr(self, which)
+            arrays |= {f"{which} {name}": getattr(counters, name) for name in Counters.names()}
+        return facts, arrays
+
+    @classmethod
+    def of(
+        cls, program: Program, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+    ) -> Watched:
+        """The inverse of `kept`."""
+
+        def part(prefix: str) -> dict[str, np.ndarray]:
+            start = f"{prefix} "
+            return {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}
+
+        counters = {which: Counters(**part(which)) for which in _COUNTERS}
+        everything: dict[str, Any] = {**facts, **counters}
+        return cls(program, weights=part("weights"), algebra=part("algebra"), **everything)
+
+
+_COUNTERS = ("counters", "first_counters", "total")
+
+
+def options(weight_exponent: int, parameters: str) -> dict[str, Any]:
+    """What is not the default of `sbp.circuits.learning_circuit`."""
+    chosen: dict[str, Any] = {"weight_exponent": weight_exponent} if weight_exponent else {}
+    return chosen | ({"parameters": parameters} if parameters != "released" else {})
+
+
+def circuits_of(key: Watch, dataset: Dataset) -> tuple[Program, Program]:
+    """The learning and the inference program of a watched training."""
+    sizes = (dataset.n_inputs, key.hidden, dataset.n_classes)
+    chosen = options(key.weight_exponent, key.parameters)
+    return lower(learning_circuit(sizes, **chosen)), lower(inference_circuit(sizes, **chosen))
+
+
+def read_out(program: Program, weights: Mapping[str, np.ndarray], dataset: Dataset) -> Measures:
+    """The test set through an inference program: a2 is read from the output's current."""
+    record = Record(spikes=("o",), u=("o",), phases=(program.period - 1,))
+    parts = []
+    with engines.session(ENGINE, program, program.state(weights)) as session:
+        for start in range(0, len(dataset.x_test), CHUNK):
+            run = session.run({"input": dataset.x_test[start : start + CHUNK]}, record=record)
+            parts.append((run.spikes["o"], run.u["o"]))
+    spikes, sums = map(np.concatenate, zip(*parts, strict=True))
+    return Measures.of(spikes, sums, dataset.y_test)  # of a sum only its place counts
+
+
+class Closing(NamedTuple):
+    """How a population is held shut: in which phases, and what it holds, in mantissas."""
+
+    phases: tuple[int, ...]
+    limit: int  #: largest sum of mantissas that does not fire it
+    close: int  #: weight units
+    exponent: int
+
+
+def closing(program: Program, name: str) -> Closing:
+    """The closing gates of a population, read from the program."""
+    population = program.populations[program.index(name)]
+    phases, close = [], 0
+    for projection in program.projections:
+        gate = program.senders[projection.source].name
+        if program.populations[projection.target].name == name and gate[1:].isdigit():
+            weight = projection.mantissa << projection.exponent
+            if weight < 0:
+                close = weight
+                # g_k fires in phase k - 1 and acts in phase k.
+                phases.append((int(gate[1:]) + projection.delay) % program.period)
+    exponent = exponent_of(program)
+    hold = (population.threshold - population.bias) // SCALE - close
+    return Closing(tuple(sorted(phases)), int(hold / 2.0**exponent), close, exponent)
+
+
+def exponent_of(program: Program) -> int:
+    """The weight exponent of the plastic synapses."""
+    return next(p.exponent for p in program.projections if p.plastic)
+
 
 def differing(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> int:
     """Weights that are not equal."""
@@ -78,31 +196,41 @@ def differing(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray])
 
 
 def largest_closed(run: Run, name: str) -> int:
-    """Largest synaptic input of a population while a closing gate held it, weight units."""
+    """Largest synaptic input of a population while a closing gate held it, mantissas."""
+    shut = closing(run.program, name)
     # The ring starts at g1: in the very first step g0 has closed nothing.
-    rows = np.isin(run.phases, CLOSED_AT[name]) & (run.first_step + run.recorded > 0)
-    return int(run.u[name][rows].max()) // SCALE - CLOSE
+    rows = np.isin(run.phases, shut.phases) & (run.first_step + run.recorded > 0)
+    largest = int(run.u[name][rows].max(initial=REGISTER_MIN)) // SCALE - shut.close
+    return int(largest / 2.0**shut.exponent)
+
+
+def fired_closed(run: Run, name: str) -> np.ndarray:
+    """Samples (bool) in which a neuron of a population fired while a closing gate held it."""
+    fired = [run.at_phase(name, phase).any(axis=1) for phase in closing(run.program, name).phases]
+    return np.any(fired, axis=0)
 
 
 def samples_past_gate(run: Run) -> int:
     """Samples in which a neuron of h or o fired while a closing gate held it."""
-    fired = [
-        run.at_phase(name, phase).any(axis=1)
-        for name, phases in CLOSED_AT.items()
-        for phase in phases
-    ]
-    return int(np.any(fired, axis=0).sum())
+    return int((fired_closed(run, "h") | fired_closed(run, "o")).sum())
 
 
-def watch(
-    dataset: Dataset,
-    *,
-    hidden: int = 400,
-    epochs: int = 60,
-    seed: int = 0,
-    engine: str = "compiled",
-    progress: Callable[[int], None] | None = None,
-) -> Watched:
+def lost(run: Run) -> int:
+    """Negative errors of phase 4 that are not in o in phase 9."""
+    return int((run.at_phase("d-", 4) & ~run.at_phase("o", 9)).sum())
+
+
+def missing(run: Run) -> int:
+    """Spikes of h in phase 2 that are not there in phase 9, when the negative error is."""
+    return int((run.at_phase("h", 2) & ~run.at_phase("h", 9)).sum())
+
+
+def spurious(run: Run) -> int:
+    """Spikes of o in phase 9 that no negative error of phase 4 explains."""
+    return int((run.at_phase("o", 9) & ~run.at_phase("d-", 4)).sum())
+
+
+def watch(dataset: Dataset, key: Watch, progress: Callable[[int], None] | None = None) -> Watched:
     """Train circuit and algebra from the same weights on the same samples.
 
     Parameters
@@ -110,70 +238,100 @@ def watch(
     progress : callable, optional
         Called with the samples learned since its last call.
     """
-    sizes = (dataset.n_inputs, hidden, dataset.n_classes)
-    program = lower(learning_circuit(sizes))
-    start = initial_weights(sizes, seed)
-    network = algebra.Network(start)
+    program, reader = circuits_of(key, dataset)
+    start = Weights.random(program.sizes, key.seed)
+    network = plain_backpropagation(start)
     targets = one_hot(dataset.y_train, dataset.n_classes)
     found = Watched(program, total=Counters.zeros(program))
-    with engines.session(engine, program, program.state(start)) as session:
-        for epoch in range(1, epochs + 1):
-            order = epoch_order(seed, epoch, len(dataset.x_train))
-            counters = Counters.zeros(program)
-            row: dict[str, Any] = {
-                "epoch": epoch, "ungated": 0, "past_gate": 0,
-                "largest_h": REGISTER_MIN, "largest_o": REGISTER_MIN,
-            }  # fmt: skip
-            for begin in range(0, len(order), CHUNK):
-                rows = order[begin : begin + CHUNK]
-                before = session.state if found.parted is None else None
-                run = session.run(
-                    {"input": dataset.x_train[rows], "target": targets[rows]}, record=RECORD
-                )
-                counters = counters + run.counters
-                row["ungated"] += int(run.at_phase("h", 0).any(axis=1).sum())
-                row["past_gate"] += samples_past_gate(run)
-                row["largest_h"] = max(row["largest_h"], largest_closed(run, "h"))
-                row["largest_o"] = max(row["largest_o"], largest_closed(run, "o"))
-                old = network.weights if before is not None else {}
-                network.train(dataset.x_train[rows], targets[rows])
-                if before is not None and differing(run.weights, network.weights):
-                    found.parted = {
-                        "epoch": epoch,
-                        **_first_parting(
-                            engine, program, before, old, dataset.x_train[rows], targets[rows]
-                        ),
-                    }
-                    found.parted["samples_before"] = (
-                        (epoch - 1) * len(order) + begin + found.parted.pop("row")
-                    )
-                if progress:
-                    progress(len(rows))
-            found.weights, found.algebra = program.weights(session.state), network.weights
-            spikes, sums = circuit_outputs(engine, sizes, found.weights, dataset.x_test)
-            row["circuit"] = asdict(Measures.of(spikes, sums, dataset.y_test))
-            spikes, sums = network.outputs(dataset.x_test)
-            row["algebra"] = asdict(Measures.of(spikes, sums, dataset.y_test))
-            row["differing"] = differing(found.weights, found.algebra)
-            found.epochs.append(row)
-            found.counters, found.total = counters, found.total + counters
-            if epoch == 1:
-                found.first_counters = counters
-        found.state = session.state
+    state = program.state(start)
+    for epoch in range(1, key.epochs + 1):
+        with engines.session(ENGINE, program, state) as session:
+            counters, row = _epoch(
+                found, key, epoch, dataset, targets, session, reader, network, progress
+            )
+            state = session.state
+        found.weights, found.algebra = program.weights(state), dict(network.weights)
+        row["circuit"] = {name: found.halves[name][-1] for name in NAMES}
+        row["algebra"] = _measured(network.outputs(dataset.x_test), dataset)
+        row["differing"] = differing(found.weights, found.algebra)
+        found.epochs.append(row)
+        found.counters, found.total = counters, found.total + counters
+        if epoch == 1:
+            found.first_counters = counters
+        found.symmetry = symmetry(program, state)
+        if key.equal_copies:
+            # As when a new process reads the weights: the ring starts anew, and nothing is pending.
+            state = program.state(found.weights)
     return found
 
 
+def plain_backpropagation(weights: Mapping[str, np.ndarray]) -> algebra.Network:
+    """The algebra without copies of its own: what a person means by backpropagation."""
+    return algebra.Network(weights)
+
+
+def _measured(answers: tuple[np.ndarray, np.ndarray], dataset: Dataset) -> dict[str, float]:
+    return {k: round(v, 6) for k, v in asdict(Measures.of(*answers, dataset.y_test)).items()}
+
+
+def _epoch(
+    found: Watched,
+    key: Watch,
+    epoch: int,
+    dataset: Dataset,
+    targets: np.ndarray,
+    session: engines.Session,
+    reader: Program,
+    network: algebra.Network,
+    progress: Callable[[int], None] | None,
+) -> tuple[Counters, dict[str, Any]]:
+    """One epoch: its counters, and what was counted in it."""
+    program = found.program
+    order = epoch_order(key.seed, epoch, len(dataset.x_train))
+    counters = Counters.zeros(program)
+    row: dict[str, Any] = {
+        "epoch": epoch, "ungated": 0, "past_gate": 0, "past_gate_h": 0, "fired_closed": 0,
+        "lost": 0, "missing": 0, "spurious": 0, "largest_h": REGISTER_MIN, "largest_o": REGISTER_MIN,
+    }  # fmt: skip
+    done = (epoch - 1) * len(order)
+    for part in halves_of(order):
+        for begin in range(0, len(part), CHUNK):
+            rows = part[begin : begin + CHUNK]
+            inputs, aims = dataset.x_train[rows], targets[rows]
+            before = session.state if found.parted is None else None
+            old = dict(network.weights) if before is not None else {}
+            run = session.run({"input": inputs, "target": aims}, record=RECORD)
+            counters = counters + run.counters
+            row["ungated"] += int(run.at_phase("h", 0).any(axis=1).sum())
+            row["past_gate"] += samples_past_gate(run)
+            row["past_gate_h"] += int(fired_closed(run, "h").sum())
+            row["fired_closed"] += int(run.at_phase("h", 8).sum())
+            row["lost"] += lost(run)
+            row["missing"] += missing(run)
+            row["spurious"] += spurious(run)
+            row["largest_h"] = max(row["largest_h"], largest_closed(run, "h"))
+            row["largest_o"] = max(row["largest_o"], largest_closed(run, "o"))
+            network.train(inputs, aims)
+            if before is not None and differing(run.weights, network.weights):
+                where = _first_parting(program, before, old, inputs, aims)
+                found.parted = {"epoch": epoch, "samples_before": done + where.pop("row"), **where}
+            done += len(rows)
+            if progress:
+                progress(len(rows))
+        note(found.halves, read_out(reader, program.weights(session.state), dataset))
+    return counters, row
+
+
 def _first_parting(
-    engine: str,
     program: Program,
     state: State,
-    weights: dict[str, np.ndarray],
+    weights: Mapping[str, np.ndarray],
     inputs: np.ndarray,
     targets: np.ndarray,
 ) -> dict[str, Any]:
     """Step through a chunk sample by sample to the first after which the weights differ."""
-    network = algebra.Network(weights)
-    with engines.session(engine, program, state) as session:
+    network = plain_backpropagation(weights)
+    with engines.session(ENGINE, program, state) as session:
         for row in range(len(inputs)):
             one = slice(row, row + 1)
             run = session.run({"input": inputs[one], "target": targets[one]}, record=RECORD)
@@ -188,11 +346,16 @@ def _first_parting(
                     "differing": differs,
                     "largest_h": largest_closed(run, "h"),
                     "largest_o": largest_closed(run, "o"),
-                    "limit": CLOSED_LIMIT,
+                    "limit": closing(program, "h").limit,
                     **{
-                        f"{name}_past_gate": sum(int(run.at_phase(name, p).sum()) for p in phases)
-                        for name, phases in CLOSED_AT.items()
+                        f"{name}_past_gate": sum(
+                            int(run.at_phase(name, p).sum()) for p in closing(program, name).phases
+                        )
+                        for name in ("h", "o")
                     },
+                    "lost": lost(run),
+                    "missing": missing(run),
+                    "spurious": spurious(run),
                     "copies_apart": symmetry(program, run.state)["negated"],
                 }
     raise AssertionError("the chunk differed as a whole")
@@ -206,7 +369,7 @@ def symmetry(program: Program, state: State) -> dict[str, float]:
     dict
         "W1": parted synapses of all copies of W1; "W2": of the copies of W2 of its own sign;
         "negated": synapses in which the negated copy of W2 is not -W2; "distance": the largest
-        such distance, weight units; "bound": share of W2 at -256 or 254.
+        such distance, weight mantissas; "bound": share of W2 at -256 or 254.
     """
     first = program.weights(state)
     parted = {"W1": 0, "W2": 0, "negated": 0, "distance": 0}
@@ -222,3 +385,38 @@ def symmetry(program: Program, state: State) -> dict[str, float]:
             parted["distance"] = max(parted["distance"], int(distance.max()))
     at_bound = (first["W2"] == WEIGHT_MIN) | (first["W2"] == WEIGHT_MAX)
     return {**parted, "bound": float(at_bound.mean())}
+
+
+def watched(
+    bench: Bench,
+    name: str,
+    seeds: Sequence[int],
+    *,
+    hidden: int = 400,
+    epochs: int | None = None,
+    **further: Any,
+) -> list[Watched]:
+    """Circuit and algebra side by side, a result for each seed; each is trained once in a run.
+
+    `further` are further fields of `Watch`.
+    """
+    epochs = bench.epochs(name, epochs, watched=True)
+    return watched_all(bench, name, [Watch(hidden, epochs, seed, **further) for seed in seeds])
+
+
+def watched_all(bench: Bench, name: str, keys: Sequence[Watch]) -> list[Watched]:
+    """The same for any trainings on one data set, several at a time."""
+    from sbp.reproduce.bench import Work
+
+    dataset = bench.watch_dataset(name)
+
+    def one(key: Watch, advance: Callable[[int], None]) -> Work:
+        return Work(*watch(dataset, key, advance).kept())
+
+    found = bench.shared(
+        f"circuit and algebra on {name}", keys, one,
+        lambda key: key.epochs * len(dataset.x_train),
+        module=__name__, engines=(ENGINE,), checksums=(dataset.checksum,),
+    )  # fmt: skip
+    programs = {key: circuits_of(key, dataset)[0] for key in keys}
+    return [Watched.of(programs[key], *work) for key, work in zip(keys, found, strict=True)]

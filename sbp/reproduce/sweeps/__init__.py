@@ -20,10 +20,10 @@ from rich.table import Table
 from sbp.app.progress import output
 from sbp.errors import SpecError
 from sbp.reproduce.sweeps.cluster import run
-from sbp.reproduce.sweeps.job import BEYOND, MODULES, Job, grid, run_job
+from sbp.reproduce.sweeps.job import BEYOND, Job, grid, run_job
 
 __all__ = [
-    "BEYOND", "MODULES", "Job", "grid", "main", "print_progress", "report", "run", "run_job",
+    "BEYOND", "Job", "grid", "main", "print_progress", "report", "run", "run_job",
     "summary",
 ]  # fmt: skip
 

@@ -30,8 +30,6 @@ from sbp.reproduce import energy, provenance
 from sbp.reproduce.watch import RECORD, differing, largest_closed
 
 FORMAT = "sbp sweep job 2"
-#: What a job depends on beside the computing modules.
-MODULES = ("reproduce/energy.py", "reproduce/watch.py", "reproduce/sweeps/job.py")
 CHECKED = 2000  #: further samples on which circuit and algebra are compared at the end
 
 
@@ -296,4 +294,4 @@ def run_job(job: Job, root: str | None = None, base: str = "") -> dict[str, Any]
 
 def code() -> dict[str, str]:
     """Hashes of the modules a job depends on."""
-    return provenance.code_hashes("compiled", MODULES)
+    return provenance.code_hashes(__name__, ("compiled",))
