@@ -77,9 +77,22 @@ def test_energy_and_latency_are_the_dot_products(run) -> None:
         + 8.4 * total["active neuron update"] + 5.3 * total["inactive neuron update"]
     )  # fmt: skip
     assert model.millijoules == pytest.approx(picojoules * 1e-9)
-    assert model.milliseconds() == pytest.approx(nanoseconds * 1e-6)
-    assert model.milliseconds(4) == pytest.approx(nanoseconds * 1e-6 / 4)
-    assert model.product() == pytest.approx(picojoules * nanoseconds * 1e-15)
+    assert model.milliseconds == pytest.approx(nanoseconds * 1e-6)
+    assert model.product == pytest.approx(picojoules * 1e-9 * model.placed)
+    assert 0 < model.placed < model.milliseconds
+
+
+def test_learning_engine_lies_between_visits_and_every_synapse(run) -> None:
+    program = run.program
+    least, most = energy.learning_engine(program, run.counters)
+    visits = 0
+    for projection in program.projections:
+        if projection.plastic:
+            pre = run.spikes[program.senders[projection.source].name].sum()
+            visits += pre * program.populations[projection.target].size
+    assert least == pytest.approx(120 * visits / 20)
+    # 3 copies of W1, 5 of W2, in each of 12 steps.
+    assert most == 120 * 12 * (3 * 12 * 9 + 5 * 9 * 4)
 
 
 def test_one_sample_costs_the_same_however_many_are_counted(run) -> None:
@@ -105,9 +118,3 @@ def test_counts_of_broken_samples_are_refused(run, phase: int | None) -> None:
         counters.steps[phase] += 1
     with pytest.raises(SpecError, match="whole samples"):
         energy.estimate(run.program, counters)
-
-
-@pytest.mark.parametrize("cores", [0, -1, 1.5, True])
-def test_latency_needs_a_whole_number_of_cores(run, cores) -> None:
-    with pytest.raises(SpecError, match=f"cores is {cores!r}"):
-        energy.estimate(run.program, run.counters).milliseconds(cores)
