@@ -37,8 +37,8 @@ env: .venv/.ready  ## make .venv, with the command .venv/bin/sbp
 reproduce: env  ## the main job: train, and print published next to measured
 	.venv/bin/sbp reproduce $(ARGS)
 
-reproduce-paper: env  ## the same with the paper's sizes and numbers of epochs
-	.venv/bin/sbp reproduce --preset paper $(ARGS)
+reproduce-paper: env  ## the same at the paper's sizes, beside the committed results, compared
+	.venv/bin/sbp reproduce --preset paper --compare $(ARGS)
 
 lab: env  ## open the first chapter in JupyterLab
 	.venv/bin/jupytext --quiet --sync notebooks/*.py

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sbp import algebra, reproduce
+from sbp import algebra, reproduce, shipped
 from sbp.circuits import learning_circuit
 from sbp.engines import reference
 from sbp.errors import DataError, FileError, SpecError
@@ -341,7 +341,7 @@ def test_changed_kernel_is_stale_and_a_changed_comment_is_not(
     assert (verdict.status, verdict.why) == (status.STALE, ["sbp.algebra has changed"])
     # What the algebra computes does not depend on another engine.
     other = changed_package(
-        tmp_path / "engine", "engines/compiled.py", 'NAME = "compiled"', 'NAME = "other"'
+        tmp_path / "engine", "engines/compiled.py", '    name = "compiled"', '    name = "other"'
     )
     assert judge(results, "digits", Known(package=other)).status == status.REPORTED
 
@@ -435,11 +435,11 @@ def test_status_looks_at_the_results_that_are_kept(
     assert reproduce.kept_results() == RESULTS
 
 
-def test_where_committed_results_are_not_the_folders_looked_in_are_named(
+def test_where_committed_results_are_not_the_folder_looked_in_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "lib" / "sbp")
-    with pytest.raises(FileError, match=r"lib/results or .*lib/sbp/results"):
+    monkeypatch.setattr(shipped.resources, "files", lambda name: tmp_path / "lib" / name)
+    with pytest.raises(FileError, match=r"lib/sbp/assets/results"):
         reproduce.show_status()
 
 

@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sbp import engines
+from sbp import engines, shipped
 from sbp.app.progress import output, span
 from sbp.circuits import registry
 from sbp.errors import FileError, SpecError
@@ -65,14 +65,7 @@ def kept_results() -> Path:
     FileError
         If it is not there.
     """
-    places = (provenance.PACKAGE.parent / "results", provenance.PACKAGE / "results")
-    for folder in places:
-        if (folder / "status.md").is_file():
-            return folder
-    raise FileError(
-        f"no committed results are in {' or '.join(map(str, places))}",
-        do="name their folder with --out",
-    )
+    return shipped.folder("results")
 
 
 def main(
@@ -194,7 +187,7 @@ def main(
 def _check(preset: str, engine: str | None, seeds: int | None, workers: int | None) -> None:
     if preset not in PRESETS:
         raise SpecError(f"no preset is called {preset!r}", allowed=", ".join(PRESETS))
-    known = ("algebra", *engines.NAMES)
+    known = ("algebra", *engines.names())
     if engine is not None and engine not in known:
         raise SpecError(f"no engine is called {engine!r}", allowed=", ".join(known))
     for name, value, most in (("seeds", seeds, 1000), ("workers", workers, 1024)):

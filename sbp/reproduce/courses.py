@@ -127,9 +127,8 @@ def _learner(
         yield _Algebra(start)
         return
     program = lower(learning_circuit(sizes))
-    options = {"layout": "fused"} if engine == "lava" else {}
-    with engines.session(engine, program, program.state(start), **options) as session:
-        yield _Circuit(engine, program, session, **options)
+    with engines.session(engine, program, program.state(start)) as session:
+        yield _Circuit(engine, program, session)
 
 
 def trainings(

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import sbp
+from sbp.engines import get as get_engine
 from sbp.files import write_atomic
 
 PACKAGE = Path(sbp.__file__).resolve().parent
@@ -34,6 +35,7 @@ APART = {
     "sbp.errors": "words only",
     "sbp.files": "reads and writes",
     "sbp.kernels": "compiles",
+    "sbp.engines.protocol": "what an engine is, not what it computes",
     "sbp.spec": "what a circuit is made of is in the digest of the program",
     "sbp.learn.data": "what is learned is in the checksum of the data",
     "sbp.learn.idx": "the same",
@@ -168,14 +170,14 @@ def _imported(tree: ast.AST, package: str) -> Iterator[tuple[str, str]]:
 
 
 @lru_cache(maxsize=8)
-def sources(package: Path = PACKAGE, further: str = "") -> Sources:
-    """The sources of this package, and of the top-level package `further`."""
+def sources(package: Path = PACKAGE, *further: str) -> Sources:
+    """The sources of this package, and of the top-level packages `further`."""
     folders = {"sbp": package}
-    if further and further != "sbp":
-        spec = util.find_spec(further)
-        if spec is not None and spec.origin:
+    for name in further:
+        spec = util.find_spec(name)
+        if name != "sbp" and spec is not None and spec.origin:
             path = Path(spec.origin)
-            folders[further] = path.parent if path.name == "__init__.py" else path.with_suffix("")
+            folders[name] = path.parent if path.name == "__init__.py" else path.with_suffix("")
     return Sources(folders)
 
 
@@ -195,15 +197,10 @@ def code_hashes(
     """
     names = [module]
     for engine in engines:
-        names += engine_modules(engine)
-    return sources(package, module.partition(".")[0]).closure(names)
-
-
-def engine_modules(name: str) -> list[str]:
-    """The modules of an engine, those it imports apart; none of "" and "algebra"."""
-    if name in ("", "algebra"):
-        return []
-    return ["sbp.engines.lava.host"] if name == "lava" else [f"sbp.engines.{name}"]
+        if engine not in ("", "algebra"):
+            names += get_engine(engine).modules
+    tops = {name.partition(".")[0] for name in names}
+    return sources(package, *sorted(tops)).closure(names)
 
 
 def machine() -> dict[str, Any]:

@@ -65,17 +65,18 @@ class Watched:
         Per epoch: "circuit" and "algebra" (measures on the test set), "differing" (weights),
         "ungated" (samples in which h fired at p = 0), "past_gate" (samples in which any closed
         neuron of h or o fired), "past_gate_h" (samples in which one of h did), "fired_closed"
-        (spikes of h at p = 8), "lost" (errors d- of p = 4 that are not in o at p = 9), "missing" (spikes of h at p = 2 that are not there at p = 9),
-        "spurious" (spikes of o at p = 9 without an error), "largest_h", "largest_o" (largest input
-        while closed, in weight mantissas).
+        (spikes of h at p = 8), "lost" (errors d- of p = 4 that are not in o at p = 9), "missing"
+        (spikes of h at p = 2 that are not there at p = 9), "spurious" (spikes of o at p = 9
+        without an error), "largest_h", "largest_o" (largest input while closed, in weight
+        mantissas).
     halves : dict of str to list of float
         Measures of the circuit after every half epoch.
     parted : dict or None
         Where the weights first differed: "epoch", "samples_before" it, "differing" weights by
         matrix, and what was found in that sample: "largest_h" and "largest_o" (inputs while
         closed) against "limit", "h_past_gate" and "o_past_gate" (spikes while closed),
-        "lost", "missing" and "spurious" (as above), "copies_apart" (synapses whose negated copy is 2
-        beside).
+        "lost", "missing" and "spurious" (as above), "copies_apart" (synapses whose negated copy is
+        2 beside).
     symmetry : dict
         `symmetry` of the copies at the end.
     counters : Counters

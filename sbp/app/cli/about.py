@@ -19,7 +19,10 @@ from sbp.app.cli.paths import WritesFolder, command
 from sbp.app.progress import announce_compilation, percent
 
 SIZES_SAID = "400-400-10 (learning, inference), 400-10 (single_layer), 20-20-20-20 (gating_chain)."
-OUT_SAID = "Folder of results; default results (paper preset, --status) or build/reproduce (smoke)."
+OUT_SAID = (
+    "Folder of results; default build/reproduce or build/reproduce-paper, with --status and "
+    "--redraw the committed results."
+)
 OUT_RESULTS = WritesFolder("*.json", "*.png", "status.md")
 DEFAULT_SIZES = {
     "learning": (400, 400, 10),
@@ -98,9 +101,10 @@ def info(data_dir: Path | None) -> None:
 
 @command(
     epilog=examples(
-        "sbp reproduce                          under a minute",
+        "sbp reproduce                          at most two minutes",
         "sbp reproduce --preset paper           the real thing",
-        "sbp reproduce --status                 what is in results/, and whether it is stale",
+        "sbp reproduce --status                 what is committed, and whether it is stale",
+        "sbp reproduce --list                   every claim in a line",
     )
 )
 @click.argument("ids", metavar="[ID]...", nargs=-1)
@@ -108,14 +112,22 @@ def info(data_dir: Path | None) -> None:
     "--preset",
     type=click.Choice(["smoke", "paper"]),
     show_default="smoke",
-    help="smoke: under a minute; paper: the paper's sizes, epochs and seeds.",
+    help="smoke: at most two minutes; paper: the paper's sizes, epochs and seeds.",
 )
 @click.option("--seeds", metavar="N", type=click.IntRange(1, 1000), help="Seeds of each claim.")
 @engine_option(ENGINES, None)
 @DATA_DIR_OPTION
 @click.option("--out", metavar="DIR", type=OUT_RESULTS, help=OUT_SAID)
+@click.option(
+    "--workers", metavar="N", type=click.IntRange(1, 1024), help="Trainings at a time; default all "
+    "cores."
+)  # fmt: skip
+@click.option("--compare", is_flag=True, help="Exit code 1 unless equal to the committed results.")
+@click.option("--again", is_flag=True, help="Measure what is present and current too.")
 @click.option("--no-figures", is_flag=True, help="Draw nothing.")
 @click.option("--status", is_flag=True, help="Run nothing: judge the results that are there.")
+@click.option("--redraw", is_flag=True, help="Run nothing: pictures and status page anew.")
+@click.option("--list", "list_claims", is_flag=True, help="Run nothing: name the claims.")
 def reproduce(
     ids: tuple[str, ...],
     preset: str | None,
@@ -123,21 +135,32 @@ def reproduce(
     engine: str | None,
     data_dir: Path | None,
     out: Path | None,
+    workers: int | None,
+    compare: bool,
+    again: bool,
     no_figures: bool,
     status: bool,
+    redraw: bool,
+    list_claims: bool,
 ) -> None:
-    """Print published results next to measured ones.
+    """Print published results next to measured ones, committed and here.
 
     Without an ID, all claims.  Exit code 1 if a claim that ran disagrees.
     """
     from sbp import reproduce as claims
 
     if status:
-        folder = out or claims.FOLDERS[preset or "paper"]
-        code = claims.show_status(folder, data_dir, ids)
+        code = claims.show_status(
+            out or (claims.FOLDERS[preset] if preset else None), data_dir, ids
+        )
+    elif redraw:
+        code = claims.redraw(out, data_dir)
+    elif list_claims:
+        code = claims.show_claims()
     else:
         with announce_compilation():
             code = claims.main(
-                ids, preset or "smoke", seeds, engine, out, root=data_dir, figures=not no_figures
-            )
+                ids, preset or "smoke", seeds, engine, out, root=data_dir, figures=not no_figures,
+                workers=workers, compare=compare, again=again,
+            )  # fmt: skip
     click.get_current_context().exit(code)
