@@ -108,8 +108,8 @@ curve = verdicts["mnist-learning-curve"]
 if curve.record:
     show(
         figures.draw(curve.claim, curve.record),
-        "Accuracy and mean squared error after each half epoch: fine lines for the runs, "
-        "thick ones for their mean.",
+        "Accuracy and mean squared error after each half epoch: fine lines for the "
+        "runs, thick ones for their mean.",
     )
 else:
     print("The learning curve was not measured at this code: make reproduce-paper")

@@ -292,7 +292,8 @@ def _epoch(
     counters = Counters.zeros(program)
     row: dict[str, Any] = {
         "epoch": epoch, "ungated": 0, "past_gate": 0, "past_gate_h": 0, "fired_closed": 0,
-        "lost": 0, "missing": 0, "spurious": 0, "largest_h": REGISTER_MIN, "largest_o": REGISTER_MIN,
+        "lost": 0, "missing": 0, "spurious": 0,
+        "largest_h": REGISTER_MIN, "largest_o": REGISTER_MIN,
     }  # fmt: skip
     done = (epoch - 1) * len(order)
     for part in halves_of(order):
