@@ -1,0 +1,172 @@
+"""Do simulators that nobody here wrote run the circuit alike?  Run by ``make witnesses``.
+
+Each witness gets a program file and a golden trace as plain text, in an environment of its own
+under build/witnesses, and says how many spikes and weights of its run differ from the trace.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import outside
+
+from sbp import program_file, trace
+from sbp.errors import SbpError
+from sbp.files import write_atomic
+from sbp.plain import write_trace
+from sbp.reproduce import provenance
+
+ROOT = outside.ROOT
+BUILD = ROOT / "build" / "witnesses"
+SCRIPTS = ROOT / "witnesses"
+TRACES = ROOT / "tests" / "traces"
+
+
+class Witness(NamedTuple):
+    """Where a witness comes from, and what it can be shown."""
+
+    rounds: tuple[tuple[str, ...], ...]  #: of pip
+    pythons: tuple[int, int]  #: oldest and newest minor version
+    megabytes: int
+    what: str
+    learning: bool = True  #: whether it can be shown circuits that learn
+
+
+WITNESSES = {
+    "brian2_loihi": Witness(
+        (("brian2==2.9.0", "brian2-loihi==0.5.2", "numpy<2", "setuptools<81"),), (10, 10), 180,
+        "emulator of Loihi, checked against the chip by its authors",
+    ),
+    "nengo_loihi": Witness(
+        (("nengo-loihi==1.1.0", "nengo==3.2.0", "numpy<2", "scipy", "setuptools<81"),), (10, 11),
+        250, "emulator of Loihi, checked against the chip by its authors",
+    ),
+    "nest": Witness(
+        (("nest-simulator==3.10.0",),), (11, 11), 300, "simulator of large spiking networks",
+    ),
+    "brian2": Witness(
+        (("brian2==2.10.1", "setuptools<81"),), (12, 12), 200, "simulator of spiking networks",
+    ),
+}  # fmt: skip
+
+SHORT = ("learning_64_24_10",)  #: the trace of a short run, cut to SHORT_SAMPLES
+SHORT_SAMPLES = 20
+#: Traces of a whole run; those that are not in tests/traces are left out.
+WHOLE = (
+    "learning_64_24_10", "trained_64_6_10", "inference_64_24_10", "single_layer_64_10",
+    "gating_chain_64_ring_2", "order_sensitive_24_16_6", "deep_64_24_16_10",
+    "deep_64_20_16_12_10_e-2",
+)  # fmt: skip
+
+
+def cases(short: bool) -> dict[str, tuple[Path, Path]]:
+    """Write the program and the trace of every case as plain text: name -> the two files."""
+    found = {}
+    BUILD.mkdir(parents=True, exist_ok=True)
+    for name in SHORT if short else WHOLE:
+        source = TRACES / f"{name}.npz"
+        if not source.exists():
+            continue
+        shown = trace.read(source)
+        if short:
+            shown = trace.record(
+                shown.circuit, {n: x[:SHORT_SAMPLES] for n, x in shown.stimulus.items()},
+                shown.initial, engine="compiled",
+            )  # fmt: skip
+        files = BUILD / f"{name}.sbp", BUILD / f"{name}.txt"
+        program_file.write(shown.program, files[0])
+        write_trace(shown, files[1])
+        found[name] = files
+    return found
+
+
+def ask(name: str, case: str, files: tuple[Path, Path]) -> dict[str, Any]:
+    """What one witness found in one case."""
+    witness = WITNESSES[name]
+    python = outside.environment(
+        BUILD / "environments" / name, witness.rounds, witness.pythons, witness.megabytes
+    )
+    answer, log = BUILD / f"{name}-{case}.json", BUILD / f"{name}-{case}.log"
+    answer.unlink(missing_ok=True)
+    outside.run(python, SCRIPTS / f"run_{name}.py", [*files, answer], log)
+    return json.loads(answer.read_text("utf-8"))
+
+
+def markdown(record: dict[str, Any]) -> str:
+    """The table that the book shows."""
+    lines = [
+        "| witness | what it is | learns | trace | samples | spikes | differing "
+        "| weights | differing |",
+        "|---|---|---|---|--:|--:|--:|--:|--:|",
+    ]
+    for name, rows in record["witnesses"].items():
+        for case, row in rows.items():
+            versions = row["versions"]
+            main = next(iter(versions))
+            weights = f"{row['weights_compared']:,}" if row["weights_moved"] else "fixed"
+            lines.append(
+                f"| {main} {versions[main]} | {WITNESSES[name].what} "
+                f"| {row['learns'] if row['weights_moved'] else '-'} | {case} | {row['samples']:,} "
+                f"| {row['spikes']:,} | {row['spikes_differing']:,} | {weights} "
+                f"| {row['weights_differing']:,} |"
+            )
+    about = (
+        f"Measured on {record['date']}: every spike of every neuron, and every weight of every "
+        "plastic copy after the last step, against the golden traces of `tests/traces`.  *By "
+        "itself*: the tool's own learning changed the weights; *told*: the rule was applied to "
+        "them from the tool's own spikes.  Written by `make witnesses`."
+    )
+    return "\n".join([*lines, "", about, ""])
+
+
+def main() -> int:
+    """Exit code 1 if a witness differs."""
+    parser = argparse.ArgumentParser(prog="make witnesses ARGS=...", description=__doc__)
+    parser.add_argument(
+        "--short", action="store_true", help=f"one trace, {SHORT_SAMPLES} samples; writes nothing"
+    )
+    parser.add_argument("--out", type=Path, default=ROOT / "results", metavar="DIR")
+    parser.add_argument("witnesses", nargs="*", metavar="WITNESS", help=", ".join(WITNESSES))
+    options = parser.parse_args()
+    if not set(options.witnesses) <= set(WITNESSES):
+        parser.error(f"allowed witnesses: {', '.join(WITNESSES)}")
+    outside.pip_timeouts()
+    found: dict[str, dict[str, Any]] = {}
+    differing = 0
+    shown = cases(options.short)
+    for name in options.witnesses or WITNESSES:
+        for case, files in shown.items():
+            row = found.setdefault(name, {})[case] = ask(name, case, files)
+            wrong = row["spikes_differing"] + row["weights_differing"]
+            differing += wrong
+            print(
+                f"{name:13s} {case:26s} {row['samples']:4d} samples, {row['spikes']:7,} spikes "
+                f"({row['spikes_differing']} differ), {row['weights_compared']:7,} weights "
+                f"({row['weights_differing']} differ), learns {row['learns']}, "
+                f"{row['seconds']:.0f} s", flush=True,
+            )  # fmt: skip
+            if wrong:
+                print(f"  first: {row['first_difference'] or 'weights only'}", flush=True)
+    if not options.short and not options.witnesses:
+        record = {
+            "id": "witnesses", "date": provenance.today(), "witnesses": found,
+            "commit": provenance.commit(), "machine": provenance.machine(),
+        }  # fmt: skip
+        provenance.write_record(options.out / "witnesses.json", record)
+        table = markdown(record)
+        write_atomic(options.out / "witnesses.md", lambda stream: stream.write(table.encode()))
+        print(f"written: {options.out / 'witnesses.json'}, {options.out / 'witnesses.md'}")
+    return int(differing > 0)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (SbpError, subprocess.CalledProcessError) as error:
+        print(f"witnesses: error: {error}", file=sys.stderr)
+        sys.exit(2)
