@@ -13,6 +13,7 @@ from strategies import circuits, random_stimulus, random_weights
 import sbp
 import sbp.algebra
 from sbp import domain, loihi
+from sbp.circuits import deep_circuit
 from sbp.domain import Fires, analyse, limits
 from sbp.engines import reference
 from sbp.errors import SpecError
@@ -39,7 +40,7 @@ ALL = Record(spikes="all", u="all")
 
 
 @given(circuits(), st.integers(0, 2**32 - 1), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_nothing_forbidden_fires_in_any_circuit(circuit, seed, memoryless):
     if memoryless:  # so that there is something to prove
         pops = tuple(
@@ -53,26 +54,28 @@ def test_nothing_forbidden_fires_in_any_circuit(circuit, seed, memoryless):
     check_against(analyse(program), run)
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from([0.2, 0.6, 1.0]), st.integers(0, 3))
-@settings(max_examples=60, deadline=None)
-def test_nothing_forbidden_fires_in_the_learning_circuit(seed, density, narrow):
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0.2, 0.6, 1.0]),
+    st.sampled_from([(60, 40, 3), (8, 6, 3), (50, 60, 40, 3), (60, 3)]),
+    st.integers(-3, 0),
+)
+@settings(max_examples=40, deadline=None)
+def test_nothing_forbidden_fires_in_circuits_that_learn(seed, density, sizes, exponent):
     """With the bound that the very weights of a run keep, which hold far more than fan-ins do."""
     rng = np.random.default_rng(seed)
-    sizes = (60, 40, 3) if narrow else (8, 6, 3)
-    circuit = sbp.learning_circuit(sizes)
+    build = sbp.learning_circuit if len(sizes) == 3 else deep_circuit
+    circuit = build(sizes, weight_exponent=exponent)
     program = sbp.lower(circuit)
     start = random_weights(circuit, rng)
     x = (rng.random((6, sizes[0])) < density).astype(np.uint8)
     target = np.eye(3, dtype=np.uint8)[rng.integers(0, 3, 6)]
     run = reference.run(program, program.state(start), {"input": x, "target": target}, record=ALL)
-    # Every copy moves by 2 at most in each of its two learning phases, six times.
-    bound = {
-        name: int((np.abs(matrix.astype(int)) + 24).clip(max=256).sum(axis=1).max())
-        for name, matrix in start.items()
-    }
-    bound["W2"] = max(
-        bound["W2"], int((np.abs(start["W2"].astype(int)) + 24).clip(max=256).sum(axis=0).max())
-    )
+    # Every copy moves by 2 at most in each of its learning phases, six times.
+    bound = {}
+    for name, matrix in start.items():
+        largest = (np.abs(matrix.astype(int)) + 24).clip(max=256)
+        bound[name] = int(max(largest.sum(axis=0).max(), largest.sum(axis=1).max()))
     check_against(analyse(program, bound), run)
 
 
@@ -89,6 +92,34 @@ def test_limits_of_the_released_circuit():
     assert (found.learning["W2"].first.phase, found.learning["W2"].first.where) == (9, "o")
     # 400 inputs of 256 and the two gates of h<: 64 * 111,360 is inside the register.
     assert found.register.bound is None
+
+
+@pytest.mark.parametrize(
+    ("exponent", "parameters", "table", "w1"),
+    [
+        (-1, "released", 17_408, 33_664),  # (512 + 8192) * 2, (512 + 16320) * 2
+        (-2, "released", 33_792, 66_304),
+        # There h is held in phases 0, 6 and 10 too, and every limit is 1024 + 8192 + 16256.
+        (0, "before-august-2024", 25_472, 25_472),
+    ],
+)
+def test_limits_of_other_parameters(exponent, parameters, table, w1):
+    circuit = sbp.learning_circuit((400, 400, 10), weight_exponent=exponent, parameters=parameters)
+    found = limits(sbp.lower(circuit))
+    assert found.table.bound == table
+    assert found.learning["W1"].bound == w1
+
+
+@pytest.mark.parametrize(("exponent", "limit"), [(0, 16_824), (-1, 33_136), (-2, 65_760)])
+def test_limits_of_the_deep_circuit(exponent, limit):
+    """One replayed copy below the closing gate of the paper's circuit, wherever it is used."""
+    found = limits(sbp.lower(deep_circuit((300, 300, 300, 10), exponent)))
+    assert found.table.bound == limit
+    assert found.learning["W2"].bound == limit
+    small = analyse(sbp.lower(deep_circuit((30, 20, 15, 10, 8, 6), exponent)))
+    assert small.holds_table
+    assert small.holds_learning
+    assert small.silent == ()
 
 
 def test_wide_data_can_wrap_a_register():

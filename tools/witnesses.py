@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import outside
+from sbp.plain import write_trace
 
 from sbp import program_file, trace
 from sbp.errors import SbpError
 from sbp.files import write_atomic
-from sbp.plain import write_trace
 from sbp.reproduce import provenance
 
 ROOT = outside.ROOT

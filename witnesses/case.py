@@ -156,9 +156,7 @@ class Case:
         first = ""
         if len(differ):
             step, neuron = map(int, differ[0])
-            owner = next(
-                p for p in self.populations if p.start <= neuron < p.start + p.size
-            )
+            owner = next(p for p in self.populations if p.start <= neuron < p.start + p.size)
             first = (
                 f"step {step} (phase {step % self.period}), population {owner.name}, "
                 f"neuron {neuron - owner.start}"

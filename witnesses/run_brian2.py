@@ -67,8 +67,9 @@ for k, p in enumerate(case.projections):
     else:
         variables = "w : integer\nx0 : integer\ny0 : integer" if p.plastic else "w : integer"
         read = f"arriving_post += w * {unit}" + ("\nx0 = 1" if p.plastic else "")
+        back = {"back": "y0 = 1"} if p.plastic else None
         synapses = b.Synapses(
-            *ends, variables, on_pre={"read": read}, on_post={"back": "y0 = 1"} if p.plastic else None,
+            *ends, variables, on_pre={"read": read}, on_post=back,
             delay={"read": p.delay * b.ms}, name=f"projection_{k}",
         )  # fmt: skip
         synapses.connect()

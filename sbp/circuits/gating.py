@@ -49,6 +49,9 @@ class ParameterSet:
         Refractory delay of a relay; 1 means that no step is dead.
     closings : tuple of (str, str)
         Of the learning circuit: a gate, and the populations that it holds shut.
+    excess : int or None
+        What a copy is above half the threshold, weight units; None: the last digit of half the
+        threshold as an 8-bit mantissa.
     weight_exponent : int
         e, -3 .. 0: a plastic synapse delivers mantissa * 2**e.
     """
@@ -57,6 +60,7 @@ class ParameterSet:
     close: int
     refractory: int
     closings: tuple[tuple[str, str], ...]
+    excess: int | None
     weight_exponent: int = 0
 
     def __post_init__(self) -> None:
@@ -84,7 +88,8 @@ class ParameterSet:
     @property
     def copy(self) -> int:
         """A little more than half the threshold."""
-        return self.threshold // 2 + 8
+        half = self.threshold // 2
+        return half + (max(half >> 7, 1) if self.excess is None else self.excess)
 
     @cached_property
     def kinds(self) -> dict[str, tuple[int, Connect]]:
@@ -143,9 +148,10 @@ RELEASED = ParameterSet(
         ("g10", "o o< o>"),
         ("g0", "o o< o>"),
     ),
+    excess=8,
 )
 #: the authors' code before that day: no refractory time, a closing weight of twice the size,
-#: twelve more closing projections, and none on o-
+#: twelve more closing projections, none on o-, and copies of 516
 BEFORE_AUGUST_2024 = ParameterSet(
     name="before-august-2024",
     close=-16256,
@@ -157,6 +163,7 @@ BEFORE_AUGUST_2024 = ParameterSet(
         ("g10", "o o< o> h h< h>"),
         ("g0", "o o< o> h h< h>"),
     ),
+    excess=None,
 )
 PARAMETER_SETS = {parameters.name: parameters for parameters in (RELEASED, BEFORE_AUGUST_2024)}
 
