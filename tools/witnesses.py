@@ -10,15 +10,16 @@ import argparse
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import outside
-from sbp.plain import write_trace
 
 from sbp import program_file, trace
 from sbp.errors import SbpError
 from sbp.files import write_atomic
+from sbp.plain import write_trace
 from sbp.reproduce import provenance
 
 ROOT = outside.ROOT
@@ -154,7 +155,7 @@ def main() -> int:
                 print(f"  first: {row['first_difference'] or 'weights only'}", flush=True)
     if not options.short and not options.witnesses:
         record = {
-            "id": "witnesses", "date": provenance.today(), "witnesses": found,
+            "id": "witnesses", "date": time.strftime("%Y-%m-%d", time.gmtime()), "witnesses": found,
             "commit": provenance.commit(), "machine": provenance.machine(),
         }  # fmt: skip
         provenance.write_record(options.out / "witnesses.json", record)
