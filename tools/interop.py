@@ -9,54 +9,61 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import outside
 
 from sbp.errors import SbpError
 from sbp.files import arrays_digest, write_atomic, write_npz
 from sbp.learn import data, pretrained, training
 from sbp.reproduce import provenance
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = outside.ROOT
 BUILD = ROOT / "build" / "interop"
 SCRIPTS = ROOT / "tests" / "interop"
 
-#: Name of the distribution -> rounds of pip.  torch 2.13 is what they were tried with; Norse asks
-#: for torchvision, which only its data sets need, hence its round without dependencies.
+TORCH = ("torch==2.13.0",)  # what they were tried with
+
+
+class Receiver(NamedTuple):
+    """A simulator of others, and the form of the file that it reads."""
+
+    rounds: tuple[tuple[str, ...], ...]  #: of pip
+    megabytes: int
+    neuron: str = "cuba"
+    note: str = ""
+
+
+#: By the name of the distribution.  Norse asks for torchvision, which only its data sets need,
+#: hence its round without dependencies; sinabs pins the nir it can read.
 RECEIVERS = {
-    "snntorch": (["torch==2.13.0"], ["snntorch==1.0.0", "nir==1.0.8", "nirtorch==2.6"]),
-    "norse": (
-        ["torch==2.13.0"],
-        ["nir==1.0.8", "nirtorch==2.6", "numpy"],
-        ["--no-deps", "norse==1.1.0"],
+    "snntorch": Receiver((TORCH, ("snntorch==1.0.0", "nir==1.0.8", "nirtorch==2.6")), 900),
+    "norse": Receiver(
+        (TORCH, ("nir==1.0.8", "nirtorch==2.6", "numpy"), ("--no-deps", "norse==1.1.0")), 900
     ),
-    "spyx": (["spyx==1.0.0", "nir==1.0.8"],),
+    "spyx": Receiver((("spyx==1.0.0", "nir==1.0.8"),), 700),
+    "spikingjelly": Receiver(
+        (TORCH, ("nir==1.0.8", "nirtorch==2.6", "numpy"),
+         ("--no-deps", "spikingjelly==2.0.0"),
+         ("tqdm", "matplotlib", "scipy", "loguru", "requests", "tensorboard", "SciencePlots")),
+        1000,
+    ),
+    "sinabs": Receiver(
+        (TORCH, ("sinabs==3.1.3",)), 1000, "lif", "told to give at most one spike a step"
+    ),
+}  # fmt: skip
+#: Who reads the file and cannot compute the same, and why.
+CANNOT = {
+    "rockpool 3.1.0": "its neurons always keep something of their potential: no time constant of "
+    "one step",
+    "sinabs, CubaLIF": "knows no such node: export with --neuron lif",
+    "sinabs, its default": "gives several spikes in a step where the potential is several "
+    "thresholds: choose SingleSpike",
 }
-
-
-def environment(name: str) -> Path:
-    """The Python of a receiver's environment, made if it is not there or asks for other pins."""
-    folder = BUILD / name
-    python, stamp, pins = folder / "bin" / "python", folder / ".pins", json.dumps(RECEIVERS[name])
-    if stamp.exists() and stamp.read_text("utf-8") == pins:
-        return python
-    find = ["sh", "tools/find-python.sh"]
-    for range_ in (("11", "11"), ("11", "13")):  # 3.11 is what all of them were tried with
-        found = subprocess.run([*find, *range_], cwd=ROOT, capture_output=True, text=True)
-        if found.returncode == 0:
-            break
-    else:
-        raise SbpError("the receivers need Python 3.11 to 3.13, and none was found")
-    print(f"making the environment of {name} in {folder.relative_to(ROOT)}", flush=True)
-    subprocess.run([found.stdout.strip(), "-m", "venv", "--clear", str(folder)], check=True)
-    for arguments in RECEIVERS[name]:
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *arguments], check=True)
-    stamp.write_text(pins, "utf-8")
-    return python
 
 
 def network(root: Path | None, images: int) -> tuple[str, data.Dataset]:
@@ -79,13 +86,9 @@ def receive(name: str, file: Path, images: Path) -> tuple[np.ndarray, dict[str, 
     """Spike counts (n, n_o) and versions, from a receiver that knows nothing of us."""
     out = BUILD / f"{name}.npz"
     out.unlink(missing_ok=True)
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    command = [environment(name), SCRIPTS / f"run_{name}.py", file, images, out]
-    log = BUILD / f"{name}.log"
-    with open(log, "w", encoding="utf-8") as stream:
-        ran = subprocess.run(command, env=clean, cwd=BUILD, stdout=stream, stderr=stream)
-    if ran.returncode:
-        raise SbpError(f"{name} failed: {log.read_text('utf-8').splitlines()[-1]}", do=f"see {log}")
+    receiver = RECEIVERS[name]
+    python = outside.environment(BUILD / name, receiver.rounds, (11, 11), receiver.megabytes)
+    outside.run(python, SCRIPTS / f"run_{name}.py", [file, images, out], BUILD / f"{name}.log")
     with np.load(out, allow_pickle=False) as answer:
         return answer["counts"], json.loads(str(answer["versions"]))
 
@@ -107,8 +110,11 @@ def compare(counts: np.ndarray, spikes: np.ndarray) -> dict[str, object]:
 
 def markdown(record: dict) -> str:
     """The table that the book shows."""
-    head = "| receiver | version | images | equal predictions | equal output spikes | differing |"
-    lines = [head, "|---|---|--:|--:|--:|---|"]
+    lines = [
+        "| receiver | version | neuron | images | equal predictions | equal output spikes "
+        "| differing |",
+        "|---|---|---|--:|--:|--:|---|",
+    ]
     for name, row in record["receivers"].items():
         with_ = next(n for n in ("torch", "jax") if n in row["versions"])
         why = ", ".join(
@@ -116,7 +122,8 @@ def markdown(record: dict) -> str:
         )
         lines.append(
             f"| {name} | {row['versions'][name]} ({with_} {row['versions'][with_]}) "
-            f"| {row['images']:,} | {row['equal_predictions']:,} | {row['equal_spikes']:,} "
+            f"| {row['neuron']} | {row['images']:,} | {row['equal_predictions']:,} "
+            f"| {row['equal_spikes']:,} "
             f"| {len(row['differing'])}{': ' + why if why else ''} |"
         )
     about = (
@@ -124,7 +131,9 @@ def markdown(record: dict) -> str:
         f"of {record['dataset']}, against the spikes of the inference circuit on the compiled "
         "engine.  Written by `make interop`."
     )
-    return "\n".join([*lines, "", about, ""])
+    notes = [f"{name}: {receiver.note}." for name, receiver in RECEIVERS.items() if receiver.note]
+    cannot = ["| cannot | why |", "|---|---|", *(f"| {n} | {why} |" for n, why in CANNOT.items())]
+    return "\n".join([*lines, "", about, *notes, "", *cannot, ""])
 
 
 def main() -> int:
@@ -138,9 +147,12 @@ def main() -> int:
     if options.images < 1 or not set(options.receivers) <= set(RECEIVERS):
         parser.error(f"allowed: --images from 1 on, and the receivers {', '.join(RECEIVERS)}")
     BUILD.mkdir(parents=True, exist_ok=True)
+    outside.pip_timeouts()
     where, dataset = network(options.data_dir, options.images)
-    file, images = BUILD / "network.nir", BUILD / "images.npz"
-    sbp("export", where, "--to", "nir", str(file))
+    images = BUILD / "images.npz"
+    files = {model: BUILD / f"network-{model}.nir" for model in ("cuba", "lif")}
+    for model, file in files.items():
+        sbp("export", where, "--neuron", model, str(file))
     write_npz(images, {"x": dataset.x_test})
     from sbp.app.cli.options import load_weights
 
@@ -148,8 +160,9 @@ def main() -> int:
     spikes, _ = training.outputs(dataset.x_test, weights, "compiled", dataset.n_classes)
     rows = {}
     for name in options.receivers or RECEIVERS:
-        counts, versions = receive(name, file, images)
-        rows[name] = {"versions": versions, **compare(counts, spikes)}
+        counts, versions = receive(name, files[RECEIVERS[name].neuron], images)
+        neuron = RECEIVERS[name].neuron
+        rows[name] = {"versions": versions, "neuron": neuron, **compare(counts, spikes)}
     record = {
         "id": "interop",
         "dataset": dataset.name,

@@ -76,7 +76,7 @@ def cases(short: bool) -> dict[str, tuple[Path, Path]]:
         shown = trace.read(source)
         if short:
             shown = trace.record(
-                shown.circuit, {n: x[:SHORT_SAMPLES] for n, x in shown.stimulus.items()},
+                shown.program, {n: x[:SHORT_SAMPLES] for n, x in shown.stimulus.items()},
                 shown.initial, engine="compiled",
             )  # fmt: skip
         files = BUILD / f"{name}.sbp", BUILD / f"{name}.txt"
