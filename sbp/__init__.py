@@ -11,50 +11,38 @@ command.
 12
 """
 
-from sbp import engines
-from sbp.circuits import gating_chain, inference_circuit, learning_circuit, single_layer_circuit
-from sbp.difference import first_difference
-from sbp.errors import SbpError
-from sbp.program import Program, State, lower
-from sbp.run import ALL_SPIKES, NOTHING, Counters, Record, Run, copies_parted
-from sbp.spec import (
-    Circuit,
-    LearningRule,
-    MatrixWeight,
-    Neuron,
-    Parameter,
-    Phase,
-    Population,
-    Projection,
-    Source,
-)
+from importlib import import_module
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "ALL_SPIKES",
-    "NOTHING",
-    "Circuit",
-    "Counters",
-    "LearningRule",
-    "MatrixWeight",
-    "Neuron",
-    "Parameter",
-    "Phase",
-    "Population",
-    "Program",
-    "Projection",
-    "Record",
-    "Run",
-    "SbpError",
-    "Source",
-    "State",
-    "copies_parted",
-    "engines",
-    "first_difference",
-    "gating_chain",
-    "inference_circuit",
-    "learning_circuit",
-    "lower",
-    "single_layer_circuit",
-]
+# Imported when they are asked for: the command line, which needs few of them, answers at once and
+# can be interrupted from the start.  The types of all of them stand in ``__init__.pyi``.
+_PLACES = {
+    "sbp.circuits": (
+        "gating_chain", "inference_circuit", "learning_circuit", "single_layer_circuit",
+    ),
+    "sbp.difference": ("first_difference",),
+    "sbp.engines": ("engines",),
+    "sbp.errors": ("SbpError",),
+    "sbp.program": ("Program", "State", "lower"),
+    "sbp.run": ("ALL_SPIKES", "NOTHING", "Counters", "Record", "Run", "copies_parted"),
+    "sbp.spec": (
+        "Circuit", "LearningRule", "MatrixWeight", "Neuron", "Parameter", "Phase", "Population",
+        "Projection", "Source",
+    ),
+}  # fmt: skip
+_PLACE = {name: module for module, names in _PLACES.items() for name in names}
+
+__all__ = sorted(_PLACE)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(_PLACE[name])
+    value = globals()[name] = module if _PLACE[name] == f"sbp.{name}" else getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

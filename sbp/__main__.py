@@ -2,7 +2,7 @@
 
 import sys
 
-from sbp.app.cli import main
+from sbp.app.start import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -323,7 +323,9 @@ def write_npz(
 def write_json(path: str | Path, value: Any) -> Path:
     """Write `value` as indented JSON, whole or not at all."""
     text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-    return write_atomic(path, lambda stream: stream.write(text.encode()))
+    # A file name that is no text holds lone surrogates, which JSON writes as escapes.
+    raw = text.encode(errors="backslashreplace")
+    return write_atomic(path, lambda stream: stream.write(raw))
 
 
 def read_json(path: str | Path, what: str) -> Any:

@@ -18,6 +18,7 @@ from sbp.plots.picture import (
     VERMILLION,
     Picture,
     listed,
+    logarithmic,
     picture,
 )
 from sbp.plots.reading import pretty
@@ -181,7 +182,7 @@ def curves(
         panels[0].set_ylabel(ylabel)
         panels[0].grid(axis="y", color="#dddddd", lw=0.6)
         if log:
-            panels[0].set_yscale("log")
+            logarithmic(panels[0])
         if len(table) > 1:
             panels[0].legend(frameon=False)
     panels[-1].set_xlabel(xlabel)
@@ -248,7 +249,7 @@ def bars(
     ax.set_xlabel(ylabel)
     ax.margins(x=0.14)
     if log:
-        ax.set_xscale("log")
+        logarithmic(ax, across=True)
     else:
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     if len(table) > 1:
@@ -300,7 +301,7 @@ def histogram(
         ax.annotate(f"{label}\n{value:,.0f}", (value, 0.98), xytext=(-4, 0),
                     textcoords="offset points", xycoords=("data", "axes fraction"), ha="right",
                     va="top", fontsize=8.5, color=VERMILLION)  # fmt: skip
-    ax.set_yscale("log")
+    logarithmic(ax)
     ax.set(xlabel=xlabel, ylabel="how often")
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     if len(table) > 1:

@@ -6,6 +6,7 @@ Figures are made without pyplot: nothing global changes, and no display is neede
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -16,6 +17,8 @@ import matplotlib as mpl
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter
 
 from sbp.errors import SpecError
 from sbp.files import write_atomic
@@ -29,10 +32,14 @@ GREY = "#595959"
 FORMATS = ("png", "svg", "pdf")
 
 #: A fixed style, so that a picture does not depend on the user's matplotlibrc; the salt makes
-#: the identifiers in an SVG the same every time.
+#: the identifiers in an SVG the same every time.  Text is text: a name or a title with dollar
+#: signs is no formula.
 STYLE: list[Any] = ["default", {"svg.hashsalt": "sbp", "font.size": 9, "axes.titlesize": 11,
                      "axes.spines.top": False, "axes.spines.right": False,
-                     "mathtext.default": "regular"}]  # fmt: skip
+                     "text.parse_math": False}]  # fmt: skip
+
+#: What no font draws and no SVG may hold: control characters, halves of letters.
+NOT_TEXT = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 Arguments = ParamSpec("Arguments")
 
@@ -131,17 +138,33 @@ def save(fig: Figure, path: str | Path, *, dpi: int = 150) -> Path:
     return write_atomic(path, lambda stream: stream.write(data))
 
 
+def readable(text: str) -> str:
+    """`text` with what cannot be drawn written as escapes, as Python would write it."""
+    return NOT_TEXT.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def logarithmic(ax: Axes, *, across: bool = False) -> None:
+    """Make y, or x (`across`), logarithmic, with plain numbers: 1, 10, 100, 1,000."""
+    axis = ax.xaxis if across else ax.yaxis
+    ax.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_formatter(lambda value, _: f"{value:,g}")
+    axis.set_minor_formatter(LogFormatter())
+
+
 def _rendered(fig: Figure, ending: str, dpi: int) -> bytes:
-    title, alt = getattr(fig, "title", ""), getattr(fig, "alt", "")
+    for text in fig.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_text(readable(text.get_text()))
+    title, alt = (readable(getattr(fig, name, "")) for name in ("title", "alt"))
     # None keeps the date, the one thing that would differ from run to run, out of the file.
-    metadata: dict[str, Any] = {
+    about: dict[str, dict[str, Any]] = {
         "png": {"Title": title, "Description": alt},
         "svg": {"Title": title, "Description": alt, "Date": None},
         "pdf": {"Title": title, "Subject": alt, "CreationDate": None},
-    }[ending]
+    }
     buffer = io.BytesIO()
     with _style():
-        fig.savefig(buffer, format=ending, dpi=dpi, metadata=metadata)
+        fig.savefig(buffer, format=ending, dpi=dpi, metadata=about[ending])
     return buffer.getvalue()
 
 

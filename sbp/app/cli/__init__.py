@@ -14,16 +14,18 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from sbp import __version__
+from sbp.app import start
 from sbp.app.cli.about import info, reproduce, summary
 from sbp.app.cli.check import check
 from sbp.app.cli.exchange import export, import_
 from sbp.app.cli.notebooks import notebooks
 from sbp.app.cli.options import examples
+from sbp.app.cli.output import prepare_streams
 from sbp.app.cli.paths import Group
 from sbp.app.cli.plot import plot
 from sbp.app.cli.programs import program
@@ -33,7 +35,7 @@ from sbp.app.cli.traces import trace, verify
 from sbp.app.cli.train import evaluate, train
 from sbp.errors import SbpError
 
-BAD_INPUT, BROKEN_PIPE = 2, 128 + signal.SIGPIPE
+BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -90,34 +92,43 @@ for command in (
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line `args` (default: those of the process); return the exit code."""
-    # A closed stream (`>&-`) is None in Python; then nobody is told.
-    sys.stdout = sys.stdout or open(os.devnull, "w")
-    sys.stderr = sys.stderr or open(os.devnull, "w")
-    with _own_signals_and_warnings():
+    prepare_streams()
+    with _signals() as interrupted, _warnings_in_a_line():
         try:
-            if "_SBP_COMPLETE" in os.environ:
-                cli.main(prog_name="sbp")  # shell completion
-            arguments = list(sys.argv[1:] if args is None else args)
-            with cli.make_context("sbp", arguments) as context:
-                cli.invoke(context)
-            sys.stdout.flush()
-        except click.exceptions.Exit as error:
-            return error.exit_code
-        except click.ClickException as error:
-            return _fail(_usage(error))
-        except SbpError as error:
-            return _fail(str(error))
-        except BrokenPipeError:
-            # Nobody reads any more, and Python's own flush at exit would complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return BROKEN_PIPE
-        except (KeyboardInterrupt, click.Abort):
+            return _run(args)
+        except BaseException:
+            # An interrupted import ends in any error, depending on which library it was in.
+            if not interrupted:
+                raise
             click.echo("sbp: interrupted", err=True)
-            return 128 + signal.SIGINT
-        except MemoryError as error:
-            return _fail(f"out of memory ({error}); ask for a smaller network or fewer samples")
-        except OSError as error:
-            return _fail(f"{error.strerror or error}: {error.filename or 'standard output'}")
+            return INTERRUPTED
+
+
+def _run(args: Sequence[str] | None) -> int:
+    try:
+        if "_SBP_COMPLETE" in os.environ:
+            cli.main(prog_name="sbp")  # shell completion
+        arguments = list(sys.argv[1:] if args is None else args)
+        with cli.make_context("sbp", arguments) as context:
+            cli.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        return _fail(_usage(error))
+    except SbpError as error:
+        return _fail(str(error))
+    except BrokenPipeError:
+        # Nobody reads any more, and Python's own flush at exit would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("sbp: interrupted", err=True)
+        return INTERRUPTED
+    except MemoryError as error:
+        return _fail(f"out of memory ({error}); ask for a smaller network or fewer samples")
+    except OSError as error:
+        return _fail(f"{error.strerror or error}: {error.filename or 'standard output'}")
     return 0
 
 
@@ -134,22 +145,38 @@ def _usage(error: click.ClickException) -> str:
 
 
 @contextmanager
-def _own_signals_and_warnings() -> Iterator[None]:
-    """SIGTERM unwinds like Ctrl-C, so that temporary files go; a warning is one line."""
+def _signals() -> Iterator[list[int]]:
+    """SIGINT is noted and raised; SIGTERM unwinds like it, so that temporary files go.
+
+    A signal that whoever started us ignores or handles stays as it is.
+    """
+    interrupted: list[int] = []
+
+    def interrupt(number: int, frame: object) -> NoReturn:
+        interrupted.append(number)
+        raise KeyboardInterrupt
 
     def terminate(number: int, frame: object) -> NoReturn:
         raise SystemExit(128 + number)
 
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        if signal.getsignal(signal.SIGINT) in (signal.default_int_handler, start.stop):
+            before[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
+        before[signal.SIGTERM] = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield interrupted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
+@contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
     def show(message: Warning | str, *_: object, **__: object) -> None:
         click.echo(f"sbp: warning: {message}", err=True)
 
-    in_charge = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, terminate) if in_charge else None
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = show
-            warnings.simplefilter("default", RuntimeWarning)
-            yield
-    finally:
-        if in_charge:
-            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        warnings.simplefilter("default", RuntimeWarning)
+        yield

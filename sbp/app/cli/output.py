@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import os
+import sys
 from collections.abc import Iterable, Sequence
 
 import click
@@ -15,6 +19,32 @@ MEANING = {
     "membrane": "largest membrane is the label",
     "mse": "mean of (target - output)^2",
 }
+#: How a sign is written where the encoding of the terminal or of a pipe has none.
+PLAIN = {
+    "−": "-", "–": "-", "½": "1/2", "±": "+-", "¬": "not ", "→": "->", "×": "x", "≥": ">=",
+    "≤": "<=", "≠": "!=", "ᵀ": "^T", "θ": "theta", "µ": "u", "…": "...", "’": "'",
+}  # fmt: skip
+
+
+def _in_place(error: UnicodeError) -> tuple[str | bytes, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    sign, after = error.object[error.start], error.start + 1
+    if "\udc80" <= sign <= "\udcff":  # a byte of a file name that is no text
+        return bytes([ord(sign) & 0xFF]), after
+    return PLAIN.get(sign) or sign.encode("ascii", "backslashreplace").decode(), after
+
+
+codecs.register_error("sbp", _in_place)
+
+
+def prepare_streams() -> None:
+    """Let standard output and standard error take any text, whatever their encoding."""
+    # A closed stream (`>&-`) is None in Python; then nobody is told.
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="sbp")
 
 
 def shown(name: str, value: float) -> str:
