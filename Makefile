@@ -66,6 +66,8 @@ lint: env  ## check style, formatting and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/mypy --platform win32
+	.venv/bin/mypy --platform darwin
 
 format: env  ## format the code and mend what ruff can mend
 	.venv/bin/ruff check --fix .

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from itertools import permutations
 from pathlib import Path
@@ -269,9 +269,8 @@ def _is_plain(path: Path) -> bool:
     return path.is_file() or path.is_dir() or not path.exists()
 
 
-@contextmanager
-def _no_empty_folders(context: click.Context) -> Iterator[None]:
-    """Remove the folders that were made for the outputs and stayed empty."""
+def _remove_empty_folders(context: click.Context) -> None:
+    """In the end, remove the folders that were made for the outputs and stayed empty."""
     paths = [
         value
         for parameter in context.command.params
@@ -279,12 +278,14 @@ def _no_empty_folders(context: click.Context) -> Iterator[None]:
         and (value := context.params.get(parameter.name or "")) is not None
     ]
     made = {folder for path in paths for folder in (path, *path.parents) if not folder.exists()}
-    try:
-        yield
-    finally:
+
+    def remove() -> None:
         for folder in sorted(made, key=lambda folder: len(folder.parts), reverse=True):
             with suppress(OSError):  # it is a file, not there, or in use
                 folder.rmdir()
+
+    # After the command has given back what it holds: a lock in the folder of a run, say.
+    context.call_on_close(remove)
 
 
 class Command(click.Command):
@@ -292,9 +293,9 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Check, then run."""
-        with _no_empty_folders(ctx):
-            check(ctx)
-            return super().invoke(ctx)
+        _remove_empty_folders(ctx)
+        check(ctx)
+        return super().invoke(ctx)
 
 
 class Group(click.Group):

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import selectors
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -239,6 +239,10 @@ def _share(builder: Any, arrays: Mapping[str, np.ndarray]) -> Callable[[], Any]:
 
 def _check_descriptors(processes: int) -> None:
     """Raise the soft limit of open files as far as needed and allowed, or say what to do."""
+    if sys.platform == "win32":  # which knows no such limit
+        return
+    import resource
+
     used = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     need = used + processes * DESCRIPTORS_PER_PROCESS + SPARE_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
