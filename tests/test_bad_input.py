@@ -22,7 +22,7 @@ from sbp.run import Record
 COMMAND_LINES = {
     "unknown command": ("trian", "No such command 'trian'", "train"),
     "unknown option": ("train --hiden 3", "No such option '--hiden'", "--hidden"),
-    "unknown data set": ("train --dataset cifar", "'cifar'", "digits, mnist-5k, mnist, fashion-mnist"),
+    "unknown data set": ("train --dataset cifar", "'cifar'", "digits", "mnist-5k", "mnist"),
     "unknown engine": ("train --engine gpu", "'gpu'", "reference", "algebra", "compiled", "lava"),
     "no spikes to verify": ("verify t.npz --engine algebra", "'algebra'", "compiled"),
     "unknown layout": ("train --engine lava --layout wide", "'wide'", "network", "fused"),
@@ -326,7 +326,7 @@ API = {
     "unknown engine": (lambda: engines.get("gpu"), "'gpu'", "reference, compiled, lava"),
     "unknown setting": (lambda: Settings(engine="gpu"), "'gpu'", "algebra, reference"),
     "number of another type": (lambda: Settings(hidden=True), "hidden is True", "whole number"),
-    "unknown data set": (lambda: data.load("cifar"), "'cifar'", "digits, mnist-5k, mnist, fashion-mnist"),
+    "unknown data set": (lambda: data.load("cifar"), "'cifar'", "digits", "mnist-5k", "mnist"),
 }  # fmt: skip
 
 
