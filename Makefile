@@ -82,6 +82,9 @@ interop: env  ## run the exported network in snnTorch, Norse and Spyx (downloads
 witnesses: env  ## run the golden traces in simulators of others (ARGS=--short; downloads 1 GB)
 	$(PYTHON) tools/witnesses.py $(ARGS)
 
+cost: env  ## energy and latency on a public model of the chip (downloads 40 MB)
+	$(PYTHON) tools/cost.py $(ARGS)
+
 requirements: env  ## bring requirements.txt up to date with pyproject.toml (ARGS=--upgrade)
 	.boot/bin/uv pip compile pyproject.toml $(EXTRAS:%=--extra %) --quiet --output-file \
 	    requirements.txt --python-version 3.10 --python-platform linux --no-emit-index-url \

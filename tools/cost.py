@@ -104,9 +104,7 @@ def measure(mode: str, samples: int, root: Path | None) -> dict[str, Any]:
     write_trace(shown, BUILD / f"{mode}.txt")
     found = {where: simulate(mode, program, shown, where) for where in ("authors", "packed")}
     own = lower(circuit)
-    counted = energy.estimate(
-        own, compiled.run(own, own.state(weights), stimulus).counters
-    )
+    counted = energy.estimate(own, compiled.run(own, own.state(weights), stimulus).counters)
     published = energy.MEASURED[mode]
     return {
         "dataset": images.name,
@@ -204,9 +202,7 @@ def main() -> int:
     provenance.write_record(options.out / "cost.json", record)
     write_atomic(options.out / "cost.md", lambda stream: stream.write(table.encode()))
     print(table)
-    differing = [
-        row["spikes_differing"] for m in modes.values() for row in m["sanafe"].values()
-    ]
+    differing = [row["spikes_differing"] for m in modes.values() for row in m["sanafe"].values()]
     return int(bool(np.any(differing)))
 
 

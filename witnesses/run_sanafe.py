@@ -1,7 +1,7 @@
 """The circuit on SANA-FE, a simulator of neuromorphic chips with the published costs of Loihi.
 
-Usage: ``python run_sanafe.py PROGRAM TRACE ANSWER.json PLACEMENT.json``.  PLACEMENT says the core of
-every neuron: population -> list.  Its weights are constants, so PROGRAM must have no plastic
+Usage: ``python run_sanafe.py PROGRAM TRACE ANSWER.json PLACEMENT.json``.  PLACEMENT says the core
+of every neuron: population -> list.  Its weights are constants, so PROGRAM must have no plastic
 synapses.
 
 Its description of Loihi puts the buffer between two time steps before the soma, where a delay
