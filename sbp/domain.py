@@ -31,6 +31,7 @@ import numpy as np
 from sbp import loihi
 from sbp.errors import SpecError
 from sbp.program import NO_MATRIX, ONE_TO_ONE, Program
+from sbp.spec import is_whole
 
 
 class Fires(IntEnum):
@@ -362,7 +363,7 @@ def analyse(program: Program, bound: int | Mapping[str, int] | None = None) -> D
     for name, value in bound.items():
         if name not in names:
             raise SpecError(f"no weights are called {name!r}", allowed=", ".join(names) or "none")
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+        if not is_whole(value) or value < 0:
             raise SpecError(
                 f"the bound of {name} is {value!r}", allowed="a whole number, 0 or more"
             )

@@ -492,9 +492,9 @@ def test_a_disagreement_of_a_claim_that_ran_is_exit_code_1(
         ({"ids": ["table-9"]}, "no claim is called 'table-9'; allowed: circuit-sizes, "),
         ({"preset": "full"}, "no preset is called 'full'; allowed: smoke, paper"),
         ({"engine": "gpu"}, "no engine is called 'gpu'; allowed: algebra, "),
-        ({"seeds": 0}, "seeds is 0; allowed: a whole number, 1 to 1000"),
+        ({"seeds": 0}, "seeds is 0; allowed: a whole number from 1 to 1000"),
         ({"seeds": True}, "seeds is True"),
-        ({"workers": 0}, "workers is 0; allowed: a whole number, 1 to 1024"),
+        ({"workers": 0}, "workers is 0; allowed: a whole number from 1 to 1024"),
     ],
 )
 def test_bad_arguments(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:

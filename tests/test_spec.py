@@ -385,3 +385,31 @@ def test_every_error_is_one_family():
 
     classes = [c for c in vars(errors).values() if isinstance(c, type)]
     assert all(issubclass(c, SbpError) for c in classes if c.__module__ == "sbp.errors")
+
+
+def test_numpys_integers_are_whole_numbers_everywhere(tmp_path):
+    """In files they are plain: JSON knows no others."""
+    from sbp import plots
+    from sbp.domain import analyse
+    from sbp.learn import data
+    from sbp.reproduce import sweeps
+    from sbp.trace import record, write
+
+    n = np.int64
+    job = sweeps.Job("digits", n(4), n(1), n(1), n(1), n(8), n(1), n(20), n(20))
+    same = sweeps.Job("digits", 4, 1, 1, 1, 8, 1, 20, 20)
+    assert (job, job.id) == (same, same.id)
+    assert all(type(value) in (int, str) for value in vars(job).values())
+    digits = data.load("digits", crop=n(1), threshold=n(8)).take(n(20), n(20))
+    assert type(digits.crop) is type(digits.threshold) is int
+    circuit = learning_circuit((n(36), n(4), n(10)), weight_exponent=n(0))
+    assert circuit == learning_circuit((36, 4, 10))
+    analyse(lower(circuit), n(100))
+    stimulus = {"input": digits.x_train[:2], "target": np.eye(10, dtype=np.uint8)[:2]}
+    weights = {"W1": np.zeros((4, 36), np.int16), "W2": np.zeros((10, 4), np.int16)}
+    write(record(circuit, stimulus, weights), tmp_path / "t.npz")
+    program = lower(circuit)
+    run = sbp.engines.get("reference").run(
+        program, program.state(weights), stimulus, record=sbp.ALL_SPIKES
+    )
+    plots.raster(run, samples=n(1), first=n(0))

@@ -109,7 +109,7 @@ def test_grid_combines_everything_that_is_possible() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"hidden": 0}, "hidden is 0; allowed: a whole number, 1 to 65536"),
+        ({"hidden": 0}, "hidden is 0; allowed: a whole number from 1 to 65536"),
         ({"epochs": -1}, "epochs is -1"),
         ({"seed": True}, "seed is True"),
         ({"shift": 2, "crop": 1}, "shift is 2 with crop 1; allowed: 0 to the crop"),

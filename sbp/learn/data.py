@@ -49,6 +49,7 @@ from sbp.errors import DataError
 from sbp.files import read_npz
 from sbp.learn import embedded
 from sbp.learn.idx import IDX_FILES, SOURCES, data_root, find, is_named, read_files
+from sbp.spec import is_whole
 
 __all__ = ["ARRAYS", "NAMES", "Dataset", "available", "best_mnist", "binarise", "data_root", "load"]
 
@@ -345,8 +346,7 @@ def _option(option: str, value: int | None, usual: int, least: int, most: int) -
     """The value of an option, or the usual one if it is None; DataError if out of range."""
     if value is None:
         return usual
-    is_integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not is_integer or not least <= value <= most:
+    if not is_whole(value) or not least <= value <= most:
         raise DataError(f"{option} is {value!r}", allowed=f"integers {least} to {most}")
     return int(value)
 

@@ -49,6 +49,7 @@ from sbp.reproduce.status import (
     table,
     verdict,
 )
+from sbp.spec import whole
 
 __all__ = ["kept_results", "main", "redraw", "run_claim", "show_claims", "show_status"]
 
@@ -191,8 +192,8 @@ def _check(preset: str, engine: str | None, seeds: int | None, workers: int | No
     if engine is not None and engine not in known:
         raise SpecError(f"no engine is called {engine!r}", allowed=", ".join(known))
     for name, value, most in (("seeds", seeds, 1000), ("workers", workers, 1024)):
-        if value is not None and (isinstance(value, bool) or not 1 <= value <= most):
-            raise SpecError(f"{name} is {value!r}", allowed=f"a whole number, 1 to {most}")
+        if value is not None:
+            whole("reproduce", name, value, 1, most)
 
 
 def show_status(

@@ -21,6 +21,7 @@ from sbp.app.progress import output
 from sbp.errors import SpecError
 from sbp.reproduce.sweeps.cluster import run
 from sbp.reproduce.sweeps.job import BEYOND, Job, grid, run_job
+from sbp.spec import whole
 
 __all__ = [
     "BEYOND", "Job", "grid", "main", "print_progress", "report", "run", "run_job",
@@ -121,8 +122,7 @@ def main(
     int
         0; or 1 if a job failed (run again to repeat only that).
     """
-    if isinstance(seeds, bool) or not isinstance(seeds, int) or not 1 <= seeds <= 1000:
-        raise SpecError(f"seeds is {seeds!r}", allowed="a whole number, 1 to 1000")
+    seeds = whole("sweep", "seeds", seeds, 1, 1000)
     jobs = grid(
         dataset, hidden=hidden, seeds=range(seeds), crops=crops, thresholds=thresholds,
         shifts=shifts, epochs=epochs, n_train=samples,

@@ -17,6 +17,7 @@ from sbp.errors import FileError, MissingDependency, SbpError, SpecError
 from sbp.files import read_json, write_atomic
 from sbp.reproduce import provenance
 from sbp.reproduce.sweeps.job import FORMAT, Job, checksums, code, run_job
+from sbp.spec import whole
 
 CONNECT = "10s"  #: how long a scheduler may take to answer
 
@@ -136,8 +137,8 @@ def run(
     FileError
         If `out` cannot be written.
     """
-    if workers is not None and (isinstance(workers, bool) or not 1 <= workers <= 4096):
-        raise SpecError(f"workers is {workers!r}", allowed="a whole number, 1 to 4096")
+    if workers is not None:
+        workers = whole("sweep", "workers", workers, 1, 4096)
     out = Path(out)
     place = None if root is None else str(Path(root).resolve())
     # Here and not by every worker: a wrong option is told at once, and changed data are seen.

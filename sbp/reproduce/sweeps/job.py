@@ -28,6 +28,7 @@ from sbp.learn.training import Measures, epoch_order, initial_weights, one_hot, 
 from sbp.program import lower
 from sbp.reproduce import energy, provenance
 from sbp.reproduce.watch import RECORD, differing, largest_closed
+from sbp.spec import is_whole, whole
 
 FORMAT = "sbp sweep job 2"
 CHECKED = 2000  #: further samples on which circuit and algebra are compared at the end
@@ -68,9 +69,10 @@ class Job:
             "shift": (0, 13),
         }  # fmt: skip
         for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise SpecError(f"{name} is {value!r}", allowed=f"a whole number, {low} to {high}")
+            object.__setattr__(self, name, whole("job", name, getattr(self, name), low, high))
+        for name in ("crop", "threshold", "n_train", "n_test"):
+            if is_whole(value := getattr(self, name)):
+                object.__setattr__(self, name, int(value))
         if self.shift and (self.crop is None or self.shift > self.crop):
             raise SpecError(
                 f"shift is {self.shift} with crop {self.crop}",
@@ -134,9 +136,9 @@ def images_of(
     dataset = dataset.take(job.n_train, job.n_test)
     if not job.shift:
         return dataset, lambda epoch: dataset.x_train
-    whole = data.load(job.dataset, root=root, crop=0, threshold=job.threshold).take(job.n_train)
-    assert whole.image_shape is not None
-    pictures = whole.x_train.reshape(-1, *whole.image_shape)
+    uncut = data.load(job.dataset, root=root, crop=0, threshold=job.threshold).take(job.n_train)
+    assert uncut.image_shape is not None
+    pictures = uncut.x_train.reshape(-1, *uncut.image_shape)
     return dataset, lambda epoch: shifted(
         pictures, job.crop or 0, *shifts_of(job.seed, epoch, len(pictures), job.shift)
     )
