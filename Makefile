@@ -48,6 +48,9 @@ lab: env  ## open the first chapter in JupyterLab
 test: env  ## run all tests but the browser's
 	$(PYTHON) -m pytest -m "not browser$(NO_LAVA)$(NO_TOOLS)" $(PYTEST_ARGS)
 
+kill-points: env  ## kill every writing command at each of its writes, and let each write fail
+	SBP_KILL_EVERY=1 $(PYTHON) -m pytest tests/test_kill_points.py $(PYTEST_ARGS)
+
 test-newest: .venv-newest/.ready  ## the tests without Lava and the book, on the newest Python found
 	.venv-newest/bin/python -m pytest -m "not browser and not lava and not book$(NO_TOOLS)" \
 	    $(PYTEST_ARGS)

@@ -213,6 +213,7 @@ class RunFolder:
         except OSError:  # a file system without hard links
             shutil.copyfile(self.newest, second)
         os.replace(second, self.previous)
+        second.unlink(missing_ok=True)  # names of one file already: then the move does nothing
 
     def _next(self) -> int:
         found = [0, self._final_run()]
