@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from contextlib import suppress
 from dataclasses import replace
@@ -16,13 +17,15 @@ from conftest import ENVIRONMENT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sbp.circuits import learning_circuit
+from sbp import engines
+from sbp.circuits import inference_circuit, learning_circuit
 from sbp.errors import FileError, SpecError
-from sbp.files import arrays_digest
-from sbp.learn import data, training
+from sbp.learn import checkpoint as checkpoints
+from sbp.learn import data, learners
 from sbp.learn.checkpoint import Checkpoint, RunFolder
-from sbp.learn.training import Interrupted, Settings, train
+from sbp.learn.training import Settings, fit, train
 from sbp.spec import LearningRule
+from sbp.task import Task
 
 CHUNK = 10
 
@@ -40,7 +43,9 @@ def state(folder):
 @pytest.fixture
 def digits(monkeypatch):
     """A few digits, looked at in chunks so small that an epoch has three."""
-    monkeypatch.setattr(training, "chunk_of", lambda engine, options: CHUNK)
+    monkeypatch.setattr(learners, "CHUNK", CHUNK)
+    for name in engines.OWN[:2]:
+        monkeypatch.setattr(type(engines.get(name)), "chunk", lambda *_, **__: CHUNK)
     return data.load("digits").take(3 * CHUNK - 4, 2 * CHUNK)
 
 
@@ -56,9 +61,16 @@ class SignalAfter:
             os.kill(os.getpid(), self.number)
 
 
-@pytest.mark.parametrize("engine", ["algebra", "reference", "compiled"])
-def test_interrupted_after_every_chunk(digits, engine, tmp_path):
-    chosen = Settings(engine, hidden=8, epochs=2, seed=3)
+#: What is trained, and by what: one layer, the paper's two, and three.
+RUNS = [
+    ("algebra", 8, None), ("reference", 8, None), ("compiled", 8, None),
+    ("compiled", (8, 7), None), ("compiled", (), "single_layer"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("engine", "hidden", "circuit"), RUNS)
+def test_interrupted_after_every_chunk(digits, engine, hidden, circuit, tmp_path):
+    chosen = Settings(engine, hidden, epochs=2, seed=3, circuit=circuit)
     whole, parts = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parts")
     expected = train(digits, chosen, folder=whole)
     stops = []
@@ -66,41 +78,109 @@ def test_interrupted_after_every_chunk(digits, engine, tmp_path):
         try:
             result = train(digits, chosen, folder=parts, resume=True, progress=SignalAfter(1))
             break
-        except Interrupted as stop:
-            stops.append((stop.number, len(stop.result.epochs), parts.finished))
+        except KeyboardInterrupt as stop:
+            whole_weights = stop.result.weights == parts.saved().weights
+            stops.append((len(stop.result.epochs), stop.result.finished, whole_weights))
     # Three chunks an epoch, and a stop after its evaluation: after the last there is none left.
-    assert stops == [(signal.SIGINT, epochs, False) for epochs in (0, 0, 0, 1, 1, 1, 1, 2)]
+    assert stops == [(epochs, epochs == 2, True) for epochs in (0, 0, 0, 1, 1, 1, 1, 2)]
     assert result.digest == expected.digest
     assert measured(result) == measured(expected)
     assert result.counters == expected.counters
     assert result.faults == expected.faults
     assert state(parts) == state(whole)
-    assert arrays_digest(parts.saved().weights) == arrays_digest(whole.saved().weights)
+    assert parts.saved().weights == whole.saved().weights == expected.weights
 
 
-def test_terminated_and_asked_for_more_epochs(digits, tmp_path):
+def test_an_interrupt_waits_for_the_samples_under_way(digits, tmp_path, monkeypatch):
+    """Whenever Ctrl-C comes, what is saved is a moment between two samples."""
+    expected = train(digits, Settings("compiled", 8, 2))
+    folder, learn = RunFolder(tmp_path), learners.CircuitLearner.learn
+
+    def interrupted(self, inputs, targets):
+        # From this thread, as a terminal does from another process: in mid-chunk.
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+        learn(self, inputs, targets)
+        time.sleep(0.05)
+
+    monkeypatch.setattr(learners.CircuitLearner, "learn", interrupted)
+    for _ in range(6):
+        with pytest.raises(KeyboardInterrupt) as caught:
+            train(digits, Settings("compiled", 8, 2), folder=folder, resume=True)
+        assert caught.value.result.counters.steps.sum() % (12 * CHUNK) in (0, 12 * (CHUNK - 4))
+    monkeypatch.undo()
+    assert train(digits, Settings("compiled", 8, 2), folder=folder, resume=True).digest == (
+        expected.digest
+    )
+
+
+def test_an_interrupt_is_no_exception_that_a_loop_swallows(digits):
+    """`except Exception` around each run of a script does not go on after Ctrl-C."""
+    tried = []
+
+    def script():
+        for seed in range(3):
+            tried.append(seed)
+            with suppress(Exception):
+                train(digits, Settings("algebra", 4, 1, seed), progress=SignalAfter(1))
+
+    with pytest.raises(KeyboardInterrupt):
+        script()
+    assert tried == [0]
+
+
+SCRIPT = """
+import os, signal, sys
+from sbp.learn import data
+from sbp.learn.training import Settings, train
+
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+digits = data.load("digits").take(50)
+stop = getattr(signal, sys.argv[1])
+for seed in range(3):
+    try:
+        train(digits, Settings("algebra", 4, 3, seed),
+              progress=lambda *_: os.kill(os.getpid(), stop))
+    except Exception:
+        print("swallowed")
+print("went on")
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", -signal.SIGINT), ("SIGTERM", 143)])
+def test_a_script_ends_as_scripts_do(name, code):
+    done = subprocess.run([sys.executable, "-c", SCRIPT, name], env=ENVIRONMENT, text=True,
+                          capture_output=True, timeout=60, check=False)  # fmt: skip
+    assert (done.returncode, done.stdout) == (code, "")
+
+
+def test_exiting_and_asking_for_more_epochs(digits, tmp_path):
     folder = RunFolder(tmp_path)
-    with pytest.raises(Interrupted) as caught:
-        train(digits, Settings("compiled", 8, 1), folder=folder,
-              progress=SignalAfter(2, signal.SIGTERM))  # fmt: skip
-    assert caught.value.number == signal.SIGTERM
+
+    def leave(*_):
+        raise SystemExit(143)
+
+    with pytest.raises(SystemExit) as caught:
+        train(digits, Settings("compiled", 8, 1), folder=folder, progress=leave)
+    assert caught.value.code == 143
+    assert caught.value.result.epochs == []
     train(digits, Settings("compiled", 8, 1), folder=folder, resume=True)
     result = train(digits, Settings("compiled", 8, 3), folder=folder, resume=True)
     assert result.digest == train(digits, Settings("algebra", 8, 3)).digest
 
 
 def test_interrupted_while_the_test_set_is_evaluated(digits, tmp_path, monkeypatch):
-    evaluate, folder = training.circuit_outputs, RunFolder(tmp_path)
+    evaluate, folder = learners.circuit_outputs, RunFolder(tmp_path)
 
     def interrupted(*args, **options):
         os.kill(os.getpid(), signal.SIGINT)
         return evaluate(*args, **options)
 
-    monkeypatch.setattr(training, "circuit_outputs", interrupted)
-    with pytest.raises(Interrupted) as caught:
+    monkeypatch.setattr(learners, "circuit_outputs", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
         train(digits, Settings("reference", 4, 1), folder=folder)
     assert caught.value.result.epochs == []
-    monkeypatch.setattr(training, "circuit_outputs", evaluate)
+    monkeypatch.setattr(learners, "circuit_outputs", evaluate)
     calls = []
     result = train(digits, Settings("reference", 4, 1), folder=folder, resume=True,
                    progress=lambda *call: calls.append(call[:2]))  # fmt: skip
@@ -108,16 +188,12 @@ def test_interrupted_while_the_test_set_is_evaluated(digits, tmp_path, monkeypat
     assert measured(result) == measured(train(digits, Settings("reference", 4, 1)))
 
 
-def test_handlers_are_as_before_and_a_second_signal_acts_at_once(digits):
+def test_no_signal_handler_is_installed(digits):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-
-    def twice(*_):
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        train(digits, Settings("algebra", 4, 1), progress=twice)
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    seen = set()
+    train(digits, Settings("algebra", 4, 2), progress=lambda *_: seen.add(
+        (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))))  # fmt: skip
+    assert seen == {before}
 
 
 def test_training_outside_the_main_thread(digits):
@@ -136,7 +212,7 @@ def test_a_run_past_the_epochs_asked_for_is_refused(digits, tmp_path):
     kept = folder.weights.read_bytes()
     with pytest.raises(SpecError, match="epochs is 1: the saved run is in epoch 2; allowed: 2 or"):
         train(digits, Settings("algebra", 4, 1), folder=folder, resume=True)
-    with pytest.raises(Interrupted):
+    with pytest.raises(KeyboardInterrupt):
         train(digits, Settings("algebra", 4, 9), folder=folder, resume=True,
               progress=SignalAfter(1))  # fmt: skip
     # In the middle of epoch 3 the weights of epoch 2 are gone from the checkpoint.
@@ -256,14 +332,15 @@ def test_a_bad_newest_never_takes_the_place_of_a_good_one(folder, monkeypatch):
     assert equal(folder.load(IDENTITY), checkpoint(4))
 
 
-@pytest.mark.parametrize("engine", ["algebra", "compiled"])
-def test_a_run_of_another_circuit_is_not_gone_on_with(digits, engine, tmp_path, monkeypatch):
+def test_a_run_of_another_circuit_is_not_gone_on_with(digits, tmp_path):
     folder = RunFolder(tmp_path)
-    train(digits, Settings(engine, 4, 1), folder=folder)
     other = replace(learning_circuit((64, 4, 10)), rule=LearningRule(4, -4))
-    monkeypatch.setattr(training, "learning_circuit", lambda sizes: other)
+    task = Task(other, inference_circuit((64, 4, 10)))
+    train(digits, Settings("compiled", 4, 1), folder=folder)
     with pytest.raises(FileError, match="belongs to another run: program_digest is"):
-        train(digits, Settings(engine, 4, 2), folder=folder, resume=True)
+        train(digits, Settings("compiled", 4, 2), task=task, folder=folder, resume=True)
+    with pytest.raises(SpecError, match="the algebra does not compute what the learning circuit d"):
+        next(fit(task, digits, "algebra"))
 
 
 def test_files_of_another_kind_are_refused(folder):
@@ -276,26 +353,72 @@ def test_files_of_another_kind_are_refused(folder):
         folder.load(IDENTITY)
 
 
-def test_arrays_of_another_shape_with_a_good_checksum_are_refused(digits, tmp_path):
-    """A checkpoint is not trusted because its checksum fits: its arrays are checked again."""
-    folder = RunFolder(tmp_path)
-    train(digits, Settings("compiled", 4, 1), folder=folder)
-    kept = folder.newest.read_bytes()
-    with np.load(folder.newest, allow_pickle=False) as archive:
-        header = json.loads(str(archive["header"]))
-        arrays = {
-            name.removeprefix("array:"): archive[name]
-            for name in archive.files
-            if name.startswith("array:")
-        }
-    for name, wrong in (("weights:x->h", arrays["weights:x->h"] + 1), ("v", arrays["v"][1:])):
-        RunFolder(tmp_path).save(
-            Checkpoint(header["identity"], header["epochs"], 0, 0.0, arrays | {name: wrong})
-        )
-        with pytest.raises(SpecError):
-            train(digits, Settings("compiled", 4, 2), folder=folder, resume=True)
-    folder.newest.write_bytes(kept)
-    train(digits, Settings("compiled", 4, 2), folder=folder, resume=True)
+def changed(folder, header=None, **arrays):
+    """Write the newest checkpoint again, with other contents and checksums that fit."""
+    _, saved = checkpoints._read(folder.newest)
+    for name, array in arrays.items():
+        if array is None:
+            del saved.arrays[name]
+        else:
+            saved.arrays[name] = np.asarray(array)
+    again = RunFolder(folder.path)
+    again.save(replace(saved, **header or {}))
+    return again
+
+
+def lies(saved):
+    """Changes of a checkpoint of one epoch of 26 samples, and what is said of them."""
+    x, counted = saved.arrays["weights:x->h"], saved.arrays["counter:spikes"]
+    epoch = saved.epochs[0]
+    return [
+        ({}, {"weights:x->h": x + 1}, r"weights x->h\[0, 0\] is"),
+        ({}, {"weights:x->h": x[1:]}, "weights:x->h is missing or has another shape"),
+        ({}, {"v": saved.arrays["v"][1:]}, "v is missing or has another shape"),
+        ({}, {"u": None}, "u is missing"),
+        ({}, {"u": saved.arrays["u"].astype(float)}, "array:u is of type float64"),
+        ({}, {"step": 2**63 - 2}, r"step is 9223372036854775806; allowed: 312, after 26 samples"),
+        ({}, {"step": 311}, "step is 311; allowed: 312"),
+        ({}, {"step": np.zeros(2, np.int64)}, "step is missing or has another shape"),
+        ({}, {"counter:wraps": None}, "counter:wraps is missing"),
+        ({}, {"counter:spikes": counted[1:]}, "counter:spikes is missing or has another shape"),
+        ({}, {"counter:spikes": counted.astype(bool)}, "counter:spikes is missing or has another"),
+        ({}, {"counter:spikes": counted - 1}, "counter:spikes holds -1"),
+        ({"position": 10**12}, {}, "position is 1000000000000; allowed: 0 to 26"),
+        ({"position": 27}, {}, "position is 27; allowed: 0 to 26"),
+        ({"position": -1}, {}, r"Expected `int` >= 0 - at `\$.position`"),
+        ({"position": 3}, {}, "step is 312; allowed: 348, after 29 samples"),
+        ({"position": "0"}, {}, "Expected `int`, got `str`"),
+        ({"seconds": "long"}, {}, "Expected `float`, got `str`"),
+        ({"seconds": -1.0}, {}, "Expected `float` >= 0"),
+        ({"identity": []}, {}, "Expected `object`, got `array`"),
+        ({"epochs": {}}, {}, "Expected `array`, got `object`"),
+        ({"epochs": [3]}, {}, "Expected `object`, got `int`"),
+        ({"epochs": [{**epoch, "epoch": 2}]}, {}, r"epochs are \[2\]; allowed: 1, 2, 3"),
+        ({"epochs": [epoch, epoch]}, {}, r"epochs are \[1, 1\]"),
+        ({"epochs": [{**epoch, "spike": 1.5}]}, {}, "Expected `float` <= 1.0"),
+        ({"epochs": [{**epoch, "spike": None}]}, {}, "Expected `float`, got `null`"),
+        ({"epochs": []}, {}, "step is 312; allowed: 0, after 0 samples"),
+    ]
+
+
+@pytest.mark.parametrize("case", range(27))
+def test_a_checkpoint_that_lies_with_checksums_that_fit(digits, tmp_path, case):
+    """A checkpoint is not trusted because its checksum fits: its contents are checked again."""
+    folder, chosen = RunFolder(tmp_path), Settings("compiled", 4, 2)
+    train(digits, replace(chosen, epochs=1), folder=folder)
+    saved = checkpoints._read(folder.newest)[1]
+    assert len(lies(saved)) == 27
+    header, arrays, message = lies(saved)[case]
+    with pytest.raises(FileError, match=f"checkpoint.npz.* {message}") as caught:
+        train(digits, chosen, folder=changed(folder, header, **arrays), resume=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_that_does_not_lie(digits, tmp_path):
+    folder, chosen = RunFolder(tmp_path), Settings("compiled", 4, 2)
+    train(digits, replace(chosen, epochs=1), folder=folder)
+    result = train(digits, chosen, folder=changed(folder), resume=True)
+    assert result.digest == train(digits, chosen).digest
 
 
 # --- processes -----------------------------------------------------------------------------------
@@ -304,7 +427,7 @@ def test_arrays_of_another_shape_with_a_good_checksum_are_refused(digits, tmp_pa
 # into training and saving and not into two seconds of imports.
 KILLER = """
 import os, random, signal, sys, time
-from sbp.learn import data, training
+from sbp.learn import data, learners, training
 from sbp.app.cli import main
 
 arguments, landed, moments = sys.argv[1:], 0, random.Random(2024)

@@ -22,9 +22,10 @@ from sbp.errors import FileError, SbpError
 from sbp.files import write_atomic
 from sbp.learn import pretrained
 from sbp.learn.data import load
-from sbp.learn.training import Weights, initial_weights, sizes_of
+from sbp.learn.training import initial_weights, sizes_of
 from sbp.program import Program, lower
 from sbp.spec import Circuit
+from sbp.weights import Weights
 
 DIGITS_SIZES = (64, 100, 10)  #: the network that the reader trains from scratch
 SEED = 1  #: of its random start

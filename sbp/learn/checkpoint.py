@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from glob import escape
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import filelock
 import numpy as np
-from msgspec import UNSET
 
 from sbp.errors import FileError
 from sbp.files import (
@@ -38,14 +38,14 @@ from sbp.files import (
     write_npz,
 )
 from sbp.learn.schema import Epoch, Header, History, check
-from sbp.weights import LIMITS, Weights
+from sbp.weights import LIMITS, Weights, check_names
 
 FORMAT = "sbp checkpoint 1"
 LOCK = ".sbp-lock"
 _HEADER = {"header": TEXT, "checksum": TEXT}
 _ARRAYS = _HEADER | {"array:*": Member("biu", needed=False)}
 _MATRIX = Member("iu", 2, allowed=f"{LIMITS}, (n_post, n_pre)", needed=False)
-_MATRICES = {"W*": _MATRIX, "about": Member("U", 0, needed=False)}
+_ABOUT = Member("U", 0, needed=False)
 
 
 @dataclass
@@ -68,6 +68,8 @@ class Checkpoint:
         The learner's state.
     facts : dict
         What else is needed to go on with the run, or to tell how it was made.
+    path : Path or None
+        Where it was read.
     """
 
     identity: dict[str, Any]
@@ -76,6 +78,7 @@ class Checkpoint:
     seconds: float
     arrays: dict[str, np.ndarray]
     facts: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = field(default=None, compare=False)
 
 
 @dataclass
@@ -224,7 +227,7 @@ class RunFolder:
 
     def _final_run(self) -> int:
         try:
-            return self._final().history.get("run", 0)
+            return self.final().history.get("run", 0)
         except FileError:
             return 0
 
@@ -298,7 +301,7 @@ class RunFolder:
         found: list[tuple[tuple[int, float, int], Callable[[], Saved]]] = []
         problems: list[FileError] = []
         try:
-            final = self._final()
+            final = self.final()
             epochs = final.history.get("epochs", [])
             place = final.history.get("run", 0), epochs[-1]["epoch"] if epochs else 0, 1
             found.append((place, lambda: final))
@@ -321,16 +324,9 @@ class RunFolder:
             raise problems[0]
         raise FileError(f"{self.path} holds no weights.npz", do="give the folder of a training run")
 
-    def _final(self) -> Saved:
-        weights, about = read_weights(self.weights)
-        if about is None and self.history.exists():
-            about = read_history(self.history)
-            if about.get("digest", digest := arrays_digest(weights)) != digest:
-                raise FileError(
-                    f"{self.history} belongs to other weights than {self.weights.name} beside it",
-                    do="remove the one that is wrong",
-                )
-        return Saved(weights, about or {}, True)
+    def final(self) -> Saved:
+        """What the last finished run left; FileError if there is none."""
+        return read_final(self.weights, self.history)
 
 
 def _remove(*paths: Path) -> None:
@@ -371,7 +367,7 @@ def _read(path: Path) -> tuple[Header, Checkpoint]:
     }
     if header.arrays != arrays_digest(arrays):
         raise FileError(f"{path} is damaged: its checksum does not fit")
-    return header, replace(_without_arrays(header), arrays=arrays)
+    return header, replace(_without_arrays(header), arrays=arrays, path=path)
 
 
 def _check_identity(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
@@ -383,39 +379,65 @@ def _check_identity(path: Path, found: Mapping[str, Any], wanted: Mapping[str, A
             )
 
 
+def named(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """`weights` as arrays of a checkpoint."""
+    return {f"matrix:{name}": matrix for name, matrix in weights.items()}
+
+
+def matrices(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The weights among the arrays of a checkpoint; W1 and W2 were once called so alone."""
+    found = {n.removeprefix("matrix:"): a for n, a in arrays.items() if n.startswith("matrix:")}
+    return found or {name: arrays[name] for name in ("W1", "W2") if name in arrays}
+
+
 def _standing(path: Path) -> Saved:
     """The weights in a checkpoint."""
     header, checkpoint = _read(path)
-    weights = {name: array for name, array in checkpoint.arrays.items() if name.startswith("W")}
+    weights = matrices(checkpoint.arrays)
     if not weights:
         raise FileError(
             f"{path.parent} holds an unfinished run",
             do=f"sbp train --out {path.parent} --resume goes on with it",
         )
     history = {**header.facts, **header.identity, "run": header.run, "epochs": checkpoint.epochs}
-    return Saved(Weights.chain(weights, str(path)), history, False)
+    return Saved(_weights(path, weights, history), history, False)
 
 
 # --- weights and histories ------------------------------------------------------------------------
 
 
-def read_weights(path: Path) -> tuple[Weights, dict[str, Any] | None]:
-    """The matrices of a weights file, and the history in it; None if it has none."""
-    stored = read_npz(path, "weights file", _MATRICES)
-    text = stored.pop("about", None)
-    weights = Weights.chain(stored, str(path))
-    if text is None:
-        return weights, None
-    what = f"{path} is no weights file"
-    about = parse_json(str(text), what)
-    history = check(about, History, what)
-    if history.digest not in (UNSET, arrays_digest(weights)):
-        raise FileError(f"{path} is damaged: its checksum does not fit")
-    return weights, about
+def read_final(path: Path, history: Path | None = None) -> Saved:
+    """A weights file, and what it says of its training; or what the file `history` says."""
+    what, about = f"{path} is no weights file", None
+    text = read_npz(path, "weights file", {"about": _ABOUT}).get("about")
+    if text is not None:
+        about = parse_json(str(text), what)
+        check(about, History, what)
+    elif history is not None and history.exists():
+        about = read_history(history)
+    names = (about or {}).get("matrices")
+    members = dict.fromkeys(map(escape, names) if names else ["W*"], _MATRIX)
+    weights = _weights(path, read_npz(path, "weights file", members), about or {})
+    if about and about.get("digest", weights.digest) != weights.digest:
+        if text is not None:
+            raise FileError(f"{path} is damaged: its checksum does not fit")
+        raise FileError(
+            f"{history} belongs to other weights than {path.name} beside it",
+            do="remove the one that is wrong",
+        )
+    return Saved(weights, about or {}, True)
+
+
+def _weights(path: Path, stored: Mapping[str, np.ndarray], history: Mapping[str, Any]) -> Weights:
+    """Those of a network; of a circuit of one's own, the history says their names."""
+    if names := history.get("matrices"):
+        check_names(str(path), stored, names)
+        return Weights({name: stored[name] for name in names})
+    return Weights.chain(stored, str(path))
 
 
 def load_weights(path: str | Path) -> Weights:
-    """Read the weights of a network, W1 .. WL, from a run folder or a weights file.
+    """Read the weights of a network, W1 .. WL or W, from a run folder or a weights file.
 
     Of an unfinished run they are those of its newest checkpoint, and a warning says so.
 
@@ -428,7 +450,7 @@ def load_weights(path: str | Path) -> Weights:
     """
     path = Path(path)
     if not path.is_dir():
-        return read_weights(path)[0]
+        return read_final(path).weights
     saved = RunFolder(path).saved()
     if not saved.finished:
         done = len(saved.history["epochs"])
@@ -449,15 +471,19 @@ def load_history(path: str | Path) -> dict[str, Any]:
         If it is missing, or its "epochs" are no list of measures.
     """
     path = Path(path)
-    if path.is_dir():
+    if path.suffix == ".npz":
+        in_folder = path.name == "weights.npz"
+        history = (RunFolder(path.parent).final() if in_folder else read_final(path)).history
+    elif path.is_dir():
         folder = RunFolder(path)
         if not folder.finished and not folder.resumable:
             return read_history(folder.history)
         history = folder.saved().history
-        if not history:
-            raise FileError(f"{path} holds no history.json")
-        return history
-    return read_history(path)
+    else:
+        return read_history(path)
+    if not history:
+        raise FileError(f"{path} does not say how it was trained")
+    return history
 
 
 def read_history(path: Path) -> dict[str, Any]:

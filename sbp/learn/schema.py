@@ -38,6 +38,7 @@ class History(msgspec.Struct):
     crop: Count | None = None
     threshold: Count | None = None
     run: Count = 0
+    matrices: list[str] = []  # of a circuit of one's own, whose names are not W1 .. WL
 
 
 class Header(msgspec.Struct):

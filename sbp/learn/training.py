@@ -1,46 +1,61 @@
-"""Training and evaluation on any engine, with seeds, measures, checkpoints and resume.
+"""Training on any engine, with seeds, measures, checkpoints and resume.
 
 The same seed gives the same initial weights and the same order of samples on every engine, so
-that equal digests mean equal machines.
+that equal digests mean equal machines.  `fit` trains any task and keeps nothing; `train` makes
+the task from settings, keeps what is learned in a folder and goes on from there.
+
+Ctrl-C is a KeyboardInterrupt here as everywhere in Python, in a notebook too, and nothing in this
+module handles signals: an interrupt waits for the samples under way, so that what is saved and
+what is returned is a moment between two samples.
 """
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 import numpy as np
 
-from sbp import algebra, engines
-from sbp.circuits import inference_circuit, learning_circuit
-from sbp.circuits.gating import GATE
-from sbp.errors import SpecError
-from sbp.files import arrays_digest
+from sbp import engines
+from sbp.errors import FileError, SpecError
 from sbp.learn.checkpoint import Checkpoint, RunFolder
 from sbp.learn.data import Dataset
+from sbp.learn.learners import AlgebraLearner, CircuitLearner, Learner
+from sbp.learn.measures import (
+    Measures,
+    circuit_outputs,
+    evaluate,
+    one_hot,
+    outputs,
+    silent_layer,
+    task_of,
+)
 from sbp.learn.parallel import in_threads
-from sbp.loihi import SCALE
-from sbp.program import Program, lower
-from sbp.run import Counters, Record, faults
-from sbp.spec import check_sizes
-from sbp.weights import Weights as _Weights
+from sbp.program import Program
+from sbp.run import Counters
+from sbp.spec import MAX_SIZE, whole
+from sbp.task import Task
+from sbp.weights import Weights
+
+__all__ = [
+    "ENGINES", "Epoch", "Measures", "Result", "Settings", "Training", "circuit_outputs",
+    "epoch_order", "evaluate", "fit", "one_hot", "outputs", "task_of", "train", "train_seeds",
+]  # fmt: skip
 
 ENGINES = ("algebra", *engines.names())
-
-CHUNK = 4000  #: samples the algebra learns between two looks at the clock and at Ctrl-C
 CHECKPOINT_EVERY = 60.0  #: seconds between checkpoints inside an epoch
+MOST_EPOCHS, LARGEST_SEED, MOST_EVALUATIONS = 100_000, 2**63 - 1, 1000
 
-Weights = Mapping[str, np.ndarray]
-
-
-def _check_engine(name: str) -> None:
-    if name not in ENGINES:
-        raise SpecError(f"no engine is called {name!r}", allowed=", ".join(ENGINES))
+Value = TypeVar("Value")
+History = list[dict[str, float]]
+Inputs = Callable[[int], np.ndarray]  #: training inputs (n, n_in) of an epoch, counted from 1
+Progress = Callable[[int, int, int, History], object]
 
 
 @dataclass(frozen=True)
@@ -51,61 +66,88 @@ class Settings:
     ----------
     engine : str
         One of `ENGINES`.
-    hidden : int
-        n_h, 1 .. 65536.
+    hidden : int or sequence of int
+        Neurons of the hidden layer, or of each: n_1 .. n_(L-1), 1 .. 65536 each; () for none.
     epochs : int
     seed : int
         Fixes the initial weights and the order of samples of every epoch.
     strict : bool
         Raise on a register wrap or stray learning (circuit engines only).
+    weight_exponent : int
+        A plastic synapse delivers mantissa * 2**weight_exponent, -3 .. 0.
+    circuit : str, optional
+        A family of `sbp.circuits.registry`; default: the paper's for one hidden layer, else the
+        deep one.
+    parameters : str
+        Which of the circuit's sets of parameters.
+    equal_copies : bool
+        Make all copies of each matrix equal after every epoch, as the authors' script does when it
+        loads the weights anew.
+    evaluations : int
+        How often in an epoch the test set is measured, evenly spread; 2 for half epochs.
     """
 
     engine: str = "algebra"
-    hidden: int = 400
+    hidden: int | tuple[int, ...] = 400
     epochs: int = 10
     seed: int = 0
     strict: bool = False
+    weight_exponent: int = 0
+    circuit: str | None = None
+    parameters: str = "released"
+    equal_copies: bool = False
+    evaluations: int = 1
 
     def __post_init__(self) -> None:
         _check_engine(self.engine)
-        limits = {"hidden": (1, 1 << 16), "epochs": (1, 100_000), "seed": (0, 2**63 - 1)}
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise SpecError(f"{name} is {value!r}", allowed=f"a whole number, {low} to {high}")
+        several = isinstance(self.hidden, Sequence) and not isinstance(self.hidden, str)
+        layers = [
+            whole("training", "hidden", size, 1, MAX_SIZE)
+            for size in (self.hidden if several else (self.hidden,))  # type: ignore[union-attr]
+        ]
+        # One layer is a number, so that runs of before go on.
+        object.__setattr__(self, "hidden", layers[0] if len(layers) == 1 else tuple(layers))
+        for name, low, high in (
+            ("epochs", 1, MOST_EPOCHS),
+            ("seed", 0, LARGEST_SEED),
+            ("weight_exponent", -3, 0),
+            ("evaluations", 1, MOST_EVALUATIONS),
+        ):
+            object.__setattr__(self, name, whole("training", name, getattr(self, name), low, high))
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The hidden layers, n_1 .. n_(L-1)."""
+        return self.hidden if isinstance(self.hidden, tuple) else (self.hidden,)
+
+    def task(self, dataset: Dataset) -> Task:
+        """What is learned of `dataset` with these settings."""
+        sizes = (dataset.n_inputs, *self.layers, dataset.n_classes)
+        return Task.of(sizes, self.weight_exponent, self.circuit, self.parameters)
 
 
 @dataclass(frozen=True)
-class Measures:
-    """The three accuracy measures and the loss, over a data set (fractions 0 .. 1).
+class Epoch:
+    """What `fit` gives after an epoch, or after each part of one that is measured.
 
     Attributes
     ----------
-    exact : float
-        Output spikes equal the one-hot target.
-    spike : float
-        argmax of output spikes is the label, ties to the lowest index.
-    membrane : float
-        argmax of a2 (membrane input of the output layer) is the label.
-    mse : float
-        Mean over samples and outputs of (t - o)**2.
+    epoch : int or float
+        Passes over the training samples so far.
+    exact, spike, membrane, mse : float
+        `Measures` of the test set.
+    seconds : float
+        Spent learning since the one before.
+    weights : Weights
     """
 
+    epoch: float
     exact: float
     spike: float
     membrane: float
     mse: float
-
-    @classmethod
-    def of(cls, spikes: np.ndarray, sums: np.ndarray, labels: np.ndarray) -> Measures:
-        """From output spikes (n, n_o) bool, sums a2 (n, n_o) and labels (n,)."""
-        target = one_hot(labels, spikes.shape[1]).astype(bool)
-        return cls(
-            exact=float((spikes == target).all(axis=1).mean()),
-            spike=float((spikes.argmax(axis=1) == labels).mean()),
-            membrane=float((sums.argmax(axis=1) == labels).mean()),
-            mse=float((spikes != target).mean()),
-        )
+    seconds: float
+    weights: Weights = field(repr=False)
 
 
 @dataclass
@@ -117,8 +159,8 @@ class Result:
     settings : Settings
     sizes : tuple of int
     epochs : list of dict
-        One per finished epoch: epoch, exact, spike, membrane, mse (test set), seconds.
-    weights : dict of str to ndarray of int16
+        One per evaluation: epoch, exact, spike, membrane, mse (test set), seconds.
+    weights : Weights
     counters : Counters or None
         Of all learning so far; None for the algebra.
     program : Program or None
@@ -126,11 +168,13 @@ class Result:
     faults : dict of str to int or None
         `Run.faults` of all learning so far; None for the algebra.
     finished : bool
+    provenance : dict
+        How it was made: settings, data and program, as JSON allows it.
     """
 
     settings: Settings
-    sizes: tuple[int, int, int]
-    epochs: list[dict[str, float]]
+    sizes: tuple[int, ...]
+    epochs: History
     weights: Weights
     counters: Counters | None = None
     program: Program | None = None
@@ -141,31 +185,17 @@ class Result:
     @property
     def digest(self) -> str:
         """SHA-256 of the final weights."""
-        return arrays_digest(self.weights)
+        return self.weights.digest
 
 
-class Interrupted(Exception):
-    """A signal asked the training to stop; `result` holds what there is."""
-
-    def __init__(self, result: Result, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.result, self.number = result, number
+def _check_engine(name: str) -> None:
+    if name not in ENGINES:
+        raise SpecError(f"no engine is called {name!r}", allowed=", ".join(ENGINES))
 
 
-def chunk_of(engine: str, options: Mapping[str, Any]) -> int:
-    """Samples between two looks at the clock, with these options of the engine."""
-    _check_engine(engine)
-    return CHUNK if engine == "algebra" else engines.get(engine).chunk(**options)
-
-
-def one_hot(labels: np.ndarray, n: int) -> np.ndarray:
-    """Labels (k,) to targets (k, n), uint8."""
-    return np.eye(n, dtype=np.uint8)[labels]
-
-
-def initial_weights(sizes: tuple[int, int, int], seed: int) -> Weights:
-    """The paper's random start, `sbp.weights.Weights.random`, of a network of three layers."""
-    return _Weights.random(check_sizes(sizes, (3, 3), "network"), seed)
+def initial_weights(sizes: Sequence[int], seed: int) -> Weights:
+    """The paper's random start, `sbp.weights.Weights.random`."""
+    return Weights.random(sizes, seed)
 
 
 def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
@@ -173,239 +203,303 @@ def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
     return np.random.default_rng([seed, 1, epoch]).permutation(n)
 
 
-Watch = Callable[[int, int], object]  #: called as watch(done, n) while samples are evaluated
+def sizes_of(weights: Mapping[str, np.ndarray]) -> tuple[int, ...]:
+    """(n_0, .., n_L) of a network's weights."""
+    return Weights.chain(weights).sizes
 
 
-class Learner(Protocol):
-    """What training asks of an engine."""
+def uninterrupted(work: Callable[[], Value]) -> Value:
+    """Do `work` to its end.
 
-    @property
-    def counters(self) -> Counters | None:
-        """Of all learning so far; None for the algebra."""
-
-    @property
-    def program(self) -> Program | None:
-        """The learning program; None for the algebra."""
-
-    def learn(self, inputs: np.ndarray, targets: np.ndarray) -> None:
-        """Learn the samples one after the other."""
-
-    def outputs(self, inputs: np.ndarray, watch: Watch) -> tuple[np.ndarray, np.ndarray]:
-        """Output spikes (n, n_o) and sums a2 (n, n_o) with the present weights."""
-        ...
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Everything a checkpoint needs to go on."""
-        ...
-
-    def weights(self) -> Weights:
-        """W1 and W2 as they stand."""
-        ...
-
-    def faults(self) -> dict[str, int] | None:
-        """`Run.faults` of all learning so far; None for the algebra."""
-
-
-class AlgebraLearner:
-    """Learning by `sbp.algebra`."""
-
-    program = None
-    counters = None
-
-    def __init__(self, weights: Weights) -> None:
-        self._network = algebra.Network(weights)
-        sizes = sizes_of(weights)
-        # No samples: the kernels are compiled or loaded here, outside the timing of epochs.
-        self.learn(np.zeros((0, sizes[0]), np.uint8), np.zeros((0, sizes[2]), np.uint8))
-
-    def learn(self, inputs: np.ndarray, targets: np.ndarray) -> None:  # noqa: D102
-        self._network.train(inputs, targets)
-
-    def outputs(  # noqa: D102
-        self, inputs: np.ndarray, watch: Watch
-    ) -> tuple[np.ndarray, np.ndarray]:
-        return self._network.outputs(inputs)
-
-    def weights(self) -> Weights:  # noqa: D102
-        return self._network.weights
-
-    def arrays(self) -> dict[str, np.ndarray]:  # noqa: D102
-        return dict(self.weights())
-
-    def faults(self) -> None:  # noqa: D102
-        return None
-
-
-class CircuitLearner:
-    """Learning by the spiking circuit on one of the engines."""
-
-    def __init__(
-        self,
-        engine: str,
-        sizes: tuple[int, int, int],
-        weights: Weights,
-        strict: bool,
-        arrays: Mapping[str, np.ndarray] | None,
-        options: Mapping[str, Any],
-        stack: ExitStack,
-    ) -> None:
-        self.engine, self.sizes, self.strict, self.options = engine, sizes, strict, options
-        self.program = lower(learning_circuit(sizes))
-        state = self.program.state(weights) if arrays is None else self.program.state_from(arrays)
-        self._session = stack.enter_context(engines.session(engine, self.program, state, **options))
-        self.counters = Counters.zeros(self.program)
-        if arrays is not None:
-            self.counters = Counters(*(arrays[f"counter:{n}"] for n in Counters.names()))
-
-    def learn(self, inputs: np.ndarray, targets: np.ndarray) -> None:  # noqa: D102
-        run = self._session.run({"input": inputs, "target": targets}, strict=self.strict)
-        self.counters = self.counters + run.counters
-
-    def outputs(  # noqa: D102
-        self, inputs: np.ndarray, watch: Watch
-    ) -> tuple[np.ndarray, np.ndarray]:
-        return circuit_outputs(
-            self.engine, self.sizes, self.weights(), inputs, watch, **self.options
-        )
-
-    def weights(self) -> Weights:  # noqa: D102
-        return self.program.weights(self._session.state)
-
-    def arrays(self) -> dict[str, np.ndarray]:  # noqa: D102
-        counters = {f"counter:{n}": getattr(self.counters, n) for n in Counters.names()}
-        return {**self._session.state.arrays(), **counters}
-
-    def faults(self) -> dict[str, int]:  # noqa: D102
-        return faults(self.program, self._session.state, self.counters)
-
-
-def circuit_outputs(
-    engine: str,
-    sizes: tuple[int, int, int],
-    weights: Weights,
-    inputs: np.ndarray,
-    watch: Watch | None = None,
-    **options: Any,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Run `inputs` through the inference circuit; `options` are for the engine.
-
-    Returns
-    -------
-    spikes : ndarray of bool, shape (n, n_o)
-        Output spikes (phase 3).
-    sums : ndarray of int32, shape (n, n_o)
-        a2, read from the output layer's synaptic current (weight units).
+    An interrupt of the main thread that comes meanwhile is raised after it; a second one at once.
     """
-    chunk = chunk_of(engine, options)
-    program = lower(inference_circuit(sizes))
-    record = Record(spikes=("o",), u=("o",), phases=(3,))
-    spikes = np.zeros((len(inputs), sizes[2]), bool)
-    sums = np.zeros((len(inputs), sizes[2]), np.int32)
-    with engines.session(engine, program, program.state(weights), **options) as session:
-        for start in range(0, len(inputs), chunk):
-            part = slice(start, start + chunk)
-            run = session.run({"input": inputs[part]}, record=record)
-            spikes[part], sums[part] = run.spikes["o"], run.u["o"] // SCALE - GATE
-            if watch:
-                watch(min(start + chunk, len(inputs)), len(inputs))
-    return spikes, sums
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    with ThreadPoolExecutor(1) as thread:  # Python raises interrupts in the main thread alone
+        return thread.submit(work).result()
 
 
-def evaluate(
-    dataset: Dataset,
-    weights: Weights,
-    engine: str = "algebra",
-    *,
-    watch: Watch | None = None,
-    **options: Any,
-) -> Measures:
-    """Measure `weights` on the test set of `dataset`.
+@dataclass(frozen=True)
+class _Place:
+    """Where a training stands; replaced as a whole, so that no interrupt falls in between."""
+
+    history: tuple[dict[str, float], ...] = ()
+    position: int = 0  #: samples learned of the epoch under way
+    seconds: float = 0.0  #: spent learning since the last evaluation
+
+    @property
+    def measured(self) -> float:
+        """Epochs at the last evaluation."""
+        return self.history[-1]["epoch"] if self.history else 0
+
+    @property
+    def finished(self) -> int:
+        """Whole epochs."""
+        return int(self.measured)
+
+
+class Training:
+    """A training under way, moved on by `advance`; close it, or use it as a context manager.
 
     Parameters
     ----------
+    task : Task
     dataset : Dataset
-    weights : dict
-        "W1" (n_h, n_in), "W2" (n_o, n_h).
+    settings : Settings
+        Of these the engine, epochs, seed, strict, equal_copies and evaluations count here; the
+        others are in the task.
+    weights : mapping, optional
+        To begin with; default the task's random start.
+    inputs : callable, optional
+        Gives the training inputs of an epoch, instead of those of the data set.
+    saved : Checkpoint, optional
+        To go on from there.
+    options : mapping, optional
+        For the engine.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        dataset: Dataset,
+        settings: Settings,
+        *,
+        weights: Mapping[str, np.ndarray] | None = None,
+        inputs: Inputs | None = None,
+        saved: Checkpoint | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        if (task.n_inputs, task.n_classes) != (dataset.n_inputs, dataset.n_classes):
+            raise SpecError(
+                f"the network is {'-'.join(map(str, task.sizes))}, data set {dataset.name} has "
+                f"{dataset.n_inputs} inputs and {dataset.n_classes} classes",
+                do="give the network the sizes of the data",
+            )
+        self.task, self.dataset, self.settings = task, dataset, settings
+        self.at = _Place()
+        self._inputs, self._drawn = inputs, (0, dataset.x_train, np.empty(0, np.int64))
+        self._targets = one_hot(dataset.y_train, dataset.n_classes)
+        self._silent = False
+        learned = 0
+        if saved is not None:
+            self.at = _place(saved, len(dataset.x_train))
+            learned = self.at.finished * len(dataset.x_train) + self.at.position
+        start = task.start(settings.seed) if weights is None else task.check(weights)
+        arrays = saved.arrays if saved else None
+        self.learner: Learner
+        try:
+            if settings.engine == "algebra":
+                self.learner = AlgebraLearner(task, start, arrays)
+            else:
+                self.learner = CircuitLearner(
+                    settings.engine, task, start, settings.strict, arrays, learned, options
+                )
+        except SpecError as error:
+            if saved is None:
+                raise
+            raise FileError(f"{saved.path} cannot be gone on with: {error}") from None
+
+    def __enter__(self) -> Training:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what runs for it."""
+        self.learner.close()
+
+    @property
+    def history(self) -> History:
+        """What was measured so far."""
+        return list(self.at.history)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are learned and measured."""
+        return self.at.finished >= self.settings.epochs
+
+    def advance(self) -> bool:
+        """Learn about a second's samples, or measure the test set where that is due.
+
+        Returns
+        -------
+        bool
+            Whether the test set was measured.
+
+        Raises
+        ------
+        KeyboardInterrupt, SystemExit
+            Where that interrupts it; the training then stands between two samples.
+        """
+        n, per_epoch = len(self.dataset.x_train), self.settings.evaluations
+        epoch, position = self.at.finished + 1, self.at.position
+        # Evaluations are counted through all epochs; some are passed if there were fewer before.
+        due = int(self.at.measured * per_epoch + 1e-6) + 1
+        while (until := n * (due - per_epoch * (epoch - 1)) // per_epoch) < position:
+            due += 1
+        if position < until:
+            stop = min(position + self.learner.chunk, until)
+            uninterrupted(lambda: self._learn(epoch, position, stop))
+            return False
+        answers = self.learner.outputs(self.dataset.x_test, None)
+        measures = Measures.of(*answers, self.dataset.y_test)
+        self._tell_silence(answers[1], due / per_epoch)
+        whole_epoch = due % per_epoch == 0
+        entry = {
+            "epoch": due // per_epoch if whole_epoch else round(due / per_epoch, 6),
+            **asdict(measures),
+            "seconds": self.at.seconds,
+        }
+        place = _Place((*self.at.history, entry), 0 if whole_epoch else position)
+        uninterrupted(lambda: self._measured(place, whole_epoch))
+        return True
+
+    def _learn(self, epoch: int, start: int, stop: int) -> None:
+        inputs, order = self._epoch(epoch)
+        rows = order[start:stop]
+        began = time.perf_counter()
+        self.learner.learn(inputs[rows], self._targets[rows])
+        seconds = self.at.seconds + time.perf_counter() - began
+        self.at = replace(self.at, position=stop, seconds=seconds)
+
+    def _measured(self, place: _Place, whole_epoch: bool) -> None:
+        if whole_epoch and self.settings.equal_copies:
+            self.learner.equalise()
+        self.at = place
+
+    def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs of an epoch and the order in which they are learned."""
+        if self._drawn[0] != epoch:
+            inputs = self._inputs(epoch) if self._inputs else self.dataset.x_train
+            order = epoch_order(self.settings.seed, epoch, len(self.dataset.x_train))
+            self._drawn = epoch, inputs, order
+        return self._drawn[1:]
+
+    def _tell_silence(self, sums: np.ndarray, epoch: float) -> None:
+        """Warn, once, if nothing reaches the output any more."""
+        if sums.any():
+            self._silent = False
+        elif not self._silent:
+            self._silent = True
+            layer = None
+            if self.task.names in (("W",), *(_layers(self.task),)):
+                layer = silent_layer(self.learner.weights(), self.dataset.x_test)
+            name = f"hidden layer {layer}" if layer else "the network"
+            warnings.warn(
+                f"{name} has fallen silent by epoch {epoch:g}: no test sample makes it fire, and "
+                "so no error comes back to the layers below; try wider layers or another seed",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+    def checkpoint(self, identity: dict[str, Any], facts: dict[str, Any]) -> Checkpoint:
+        """The training as it stands."""
+        at = self.at
+        return Checkpoint(
+            identity, list(at.history), at.position, at.seconds, self.learner.arrays(), facts
+        )
+
+    def result(self, provenance: dict[str, Any]) -> Result:
+        """The training as it stands."""
+        learner = self.learner
+        return Result(
+            self.settings, self.task.sizes, self.history, learner.weights(), learner.counters,
+            learner.program, learner.faults(), self.finished, provenance,
+        )  # fmt: skip
+
+
+def _layers(task: Task) -> tuple[str, ...]:
+    return tuple(f"W{k}" for k in range(1, len(task.names) + 1))
+
+
+def _place(saved: Checkpoint, n: int) -> _Place:
+    """Where `saved` stands, if a training on `n` samples can stand there."""
+    place = _Place(tuple(saved.epochs), saved.position, saved.seconds)
+    passes = [entry["epoch"] for entry in saved.epochs]
+    rising = all(a < b for a, b in zip([0, *passes], passes, strict=False))
+    whole_epochs = {int(p) for p in passes if p == int(p)}
+    if not rising or whole_epochs != set(range(1, place.finished + 1)):
+        raise FileError(f"{saved.path}: its epochs are {str(passes)[:60]}", allowed="1, 2, 3, ...")
+    at_least = n * (place.measured - place.finished)
+    if not int(at_least) <= saved.position <= n:
+        raise FileError(
+            f"{saved.path}: its position is {saved.position}", allowed=f"{int(at_least)} to {n}"
+        )
+    return place
+
+
+def fit(
+    task: Task,
+    dataset: Dataset,
+    engine: str = "algebra",
+    *,
+    epochs: int = 10,
+    seed: int = 0,
+    weights: Mapping[str, np.ndarray] | None = None,
+    inputs: Inputs | None = None,
+    strict: bool = False,
+    equal_copies: bool = False,
+    evaluations: int = 1,
+    **options: Any,
+) -> Iterator[Epoch]:
+    """Train `task` on `dataset`, epoch by epoch.
+
+    Parameters
+    ----------
+    task : Task
+        The circuits that learn and answer, of the paper or of one's own.
+    dataset : Dataset
     engine : str
-        "algebra", or an engine that runs the inference circuit.
-    watch : callable, optional
-        Called as ``watch(done, n)`` after every chunk of samples; circuit engines only.
+        "algebra", for circuits that learn layer upon layer by backpropagation, or an engine.
+    epochs, seed, strict, equal_copies, evaluations
+        See `Settings`.
+    weights : mapping, optional
+        To begin with; default the task's random start with `seed`.
+    inputs : callable, optional
+        Gives the training inputs (n, n_in) of an epoch, counted from 1, for example
+        `sbp.learn.augment.Shifts`; default those of the data set.
     **options
         For the engine.
+
+    Yields
+    ------
+    Epoch
 
     Raises
     ------
     SpecError
-        If the weights do not fit the data set or the chip.
+        If task, data, weights and engine do not fit each other.
+
+    Examples
+    --------
+    >>> from sbp.learn import data
+    >>> from sbp.task import Task
+    >>> digits = data.load("digits")
+    >>> for epoch in fit(Task.of((64, 100, 10)), digits, epochs=2):
+    ...     print(epoch.epoch, round(epoch.membrane, 2))
     """
-    answers = outputs(dataset.x_test, weights, engine, dataset.n_classes, watch, **options)
-    return Measures.of(*answers, dataset.y_test)
-
-
-def outputs(
-    inputs: np.ndarray,
-    weights: Weights,
-    engine: str = "algebra",
-    n_classes: int | None = None,
-    watch: Watch | None = None,
-    **options: Any,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Output spikes (n, n_o) bool and sums a2 (n, n_o) int32 of a trained network."""
-    network = algebra.Network(weights)  # checks the weights, whatever the engine
-    sizes = sizes_of(weights)
-    if inputs.shape[1] != sizes[0] or n_classes not in (None, sizes[2]):
-        raise SpecError(
-            f"the network is {'-'.join(map(str, sizes))}, the data has {inputs.shape[1]} inputs"
-            + (f" and {n_classes} classes" if n_classes else ""),
-            do="evaluate with the data set the network was trained on",
-        )
-    if engine == "algebra":
-        return network.outputs(inputs)
-    return circuit_outputs(engine, sizes, weights, inputs, watch, **options)
-
-
-def sizes_of(weights: Weights) -> tuple[int, int, int]:
-    """(n_in, n_h, n_o) of a weights dict."""
-    return weights["W1"].shape[1], weights["W1"].shape[0], weights["W2"].shape[0]
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying, so that a checkpoint can be written.
-
-    A second signal acts at once.  Outside the main thread Python allows no handlers.
-    """
-    caught: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield caught
-        return
-    old: dict[int, Any] = {}
-
-    def handler(number: int, frame: object) -> None:
-        caught.append(number)
-        signal.signal(number, old[number] or signal.SIG_DFL)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        old[number] = signal.getsignal(number)
-        signal.signal(number, handler)
-    try:
-        yield caught
-    finally:
-        for which, previous in old.items():
-            signal.signal(which, previous or signal.SIG_DFL)
-
-
-Progress = Callable[[int, int, int, list[dict[str, float]]], None]
+    settings = Settings(
+        engine, (), epochs, seed, strict, equal_copies=equal_copies, evaluations=evaluations
+    )
+    training = Training(task, dataset, settings, weights=weights, inputs=inputs, options=options)
+    with training:
+        while not training.finished:
+            if training.advance():
+                yield Epoch(**training.history[-1], weights=training.learner.weights())
 
 
 def train(
     dataset: Dataset,
     settings: Settings,
     *,
+    task: Task | None = None,
+    inputs: Inputs | None = None,
     folder: RunFolder | None = None,
     resume: bool = False,
     progress: Progress | None = None,
     options: Mapping[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Result:
     """Train a network; the measures after each epoch are of the whole test set.
 
@@ -414,110 +508,113 @@ def train(
     dataset : Dataset
         ``dataset.take(n_train, n_test)`` trains on fewer samples.
     settings : Settings
+    task : Task, optional
+        Instead of the one that the settings name.
+    inputs : callable, optional
+        As for `fit`.
     folder : RunFolder, optional
-        Where a checkpoint is written after every epoch, every minute and on a signal, and the
-        weights and history at the end.
+        Where a checkpoint is written after every evaluation, every minute and at an interrupt, and
+        the weights and history at the end.  It is locked meanwhile.
     resume : bool
         Go on from the checkpoint in `folder`, if there is one.
     progress : callable, optional
         Called as ``progress(epoch, done, n_samples, epochs)`` after every chunk.
     options : mapping, optional
         For the engine.
+    facts : mapping, optional
+        What the checkpoints and the history are to tell beside settings and data.
 
     Raises
     ------
-    Interrupted
-        After SIGINT or SIGTERM, with the checkpoint written.
+    KeyboardInterrupt, SystemExit
+        Where that interrupts it, with the checkpoint written and the `Result` so far as the
+        exception's attribute ``result``.
     SpecError
         If the saved run is past the epochs asked for.
     FileError
         If the folder cannot be written, or its checkpoints cannot be used.
     """
-    sizes = (dataset.n_inputs, settings.hidden, dataset.n_classes)
-    identity = {
-        **{k: v for k, v in asdict(settings).items() if k != "epochs"},
+    task = task or settings.task(dataset)
+    identity = _identity(dataset, settings, task)
+    known = {
+        **_facts(dataset),
+        **(facts or {}),
+        "epochs_asked": settings.epochs,
+        "evaluations": settings.evaluations,
+        "circuit": settings.circuit,
+        "weight_exponent": settings.weight_exponent,
+        "parameters": settings.parameters,
+        "options": dict(options or {}),
+    }
+    with ExitStack() as stack:
+        saved = None
+        if folder is not None:
+            stack.enter_context(folder.locked())
+            folder.begin()
+            saved = folder.load(identity) if resume else None
+        if saved is not None:
+            _check_epochs(saved, settings)
+        training = stack.enter_context(
+            Training(task, dataset, settings, inputs=inputs, saved=saved, options=options)
+        )
+
+        def save() -> None:
+            if folder is not None:
+                folder.save(training.checkpoint(identity, known))
+
+        n, saved_at = len(dataset.x_train), time.monotonic()
+        try:
+            while not training.finished:
+                epoch = training.at.finished + 1
+                measured = training.advance()
+                if measured or time.monotonic() - saved_at > CHECKPOINT_EVERY:
+                    save()
+                    saved_at = time.monotonic()
+                if progress:
+                    whole_epoch = training.at.finished == epoch
+                    done = n if whole_epoch else training.at.position
+                    progress(epoch, done, n, training.history)
+        except (KeyboardInterrupt, SystemExit) as stop:
+            save()
+            stop.result = training.result({**known, **identity})  # type: ignore[union-attr]
+            raise
+        result = training.result({**known, **identity})
+    if folder is not None:
+        folder.finish(result.weights, result.epochs, result.provenance)
+    return result
+
+
+def _identity(dataset: Dataset, settings: Settings, task: Task) -> dict[str, Any]:
+    """What makes a run: a checkpoint of another one is refused."""
+    return {
+        "engine": settings.engine,
+        "hidden": list(settings.layers) if len(settings.layers) != 1 else settings.hidden,
+        "seed": settings.seed,
+        "strict": settings.strict,
         "dataset": dataset.name,
         "data_checksum": dataset.checksum,
-        "sizes": list(sizes),
+        "sizes": list(task.sizes),
         "n_train": len(dataset.x_train),
         # The circuit stands for the arithmetic of every engine.
-        "program_digest": lower(learning_circuit(sizes)).digest,
+        "program_digest": task.learning_program.digest,
+        **({"equal_copies": True} if settings.equal_copies else {}),
     }
-    facts = {"crop": dataset.crop, "threshold": dataset.threshold}
-    saved: Checkpoint | None = None
-    if folder is not None:
-        folder.begin()
-        saved = folder.load(identity) if resume else None
-    if saved is not None and (len(saved.epochs), saved.position) > (settings.epochs, 0):
+
+
+def _facts(dataset: Dataset) -> dict[str, Any]:
+    return getattr(dataset, "facts", {"crop": dataset.crop, "threshold": dataset.threshold})
+
+
+def _check_epochs(saved: Checkpoint, settings: Settings) -> None:
+    measured = saved.epochs[-1]["epoch"] if saved.epochs else 0
+    begun = int(measured) + bool(saved.position)
+    if begun > settings.epochs:
         # Its weights are those of a later moment: they cannot be had for this epoch any more.
-        begun = len(saved.epochs) + bool(saved.position)
         raise SpecError(
             f"epochs is {settings.epochs}: the saved run is in epoch {begun}",
             allowed=f"{begun} or more to go on",
             do="or start afresh in another folder",
         )
-    inputs, targets = dataset.x_train, one_hot(dataset.y_train, dataset.n_classes)
-    history = list(saved.epochs) if saved else []
-    position, spent = (saved.position, saved.seconds) if saved else (0, 0.0)
-    chunk = chunk_of(settings.engine, options or {})
-
-    with ExitStack() as stack:
-        learner: Learner
-        if settings.engine == "algebra":
-            start = saved.arrays if saved else initial_weights(sizes, settings.seed)
-            learner = AlgebraLearner({name: start[name] for name in ("W1", "W2")})
-        else:
-            learner = CircuitLearner(
-                settings.engine, sizes, initial_weights(sizes, settings.seed), settings.strict,
-                saved.arrays if saved else None, options or {}, stack,
-            )  # fmt: skip
-        signals = stack.enter_context(_signals())
-
-        def result(finished: bool) -> Result:
-            return Result(
-                settings, sizes, history, learner.weights(), learner.counters, learner.program,
-                learner.faults(), finished,
-                {**identity, **facts, "epochs_asked": settings.epochs},
-            )  # fmt: skip
-
-        def save() -> None:
-            if folder is not None:
-                folder.save(Checkpoint(identity, history, position, spent, learner.arrays()))
-
-        def stop_if_asked(*_: int) -> None:
-            if signals:
-                # In the middle of an evaluation too: the epoch's learning is done and saved.
-                save()
-                raise Interrupted(result(False), signals[0])
-
-        saved_at = time.monotonic()
-        while len(history) < settings.epochs:
-            epoch = len(history) + 1
-            order = epoch_order(settings.seed, epoch, len(inputs))
-            while position < len(order):
-                rows = order[position : position + chunk]
-                began = time.perf_counter()
-                learner.learn(inputs[rows], targets[rows])
-                spent += time.perf_counter() - began
-                position += len(rows)
-                if progress:
-                    progress(epoch, position, len(order), history)
-                stop_if_asked()
-                if time.monotonic() - saved_at > CHECKPOINT_EVERY:
-                    save()
-                    saved_at = time.monotonic()
-            measures = Measures.of(*learner.outputs(dataset.x_test, stop_if_asked), dataset.y_test)
-            history.append({"epoch": epoch, **asdict(measures), "seconds": spent})
-            position, spent = 0, 0.0
-            save()
-            saved_at = time.monotonic()
-            if progress:
-                progress(epoch, len(order), len(order), history)
-            stop_if_asked()
-        final = result(True)
-    if folder is not None:
-        folder.finish(final.weights, history, final.provenance)
-    return final
 
 
 def train_seeds(
@@ -533,7 +630,7 @@ def train_seeds(
     Parameters
     ----------
     workers : int, optional
-        Threads; default one per core.
+        Threads; default one per core of the job.
     progress : callable, optional
         Called as ``progress(n_done, result)`` as seeds finish.
 

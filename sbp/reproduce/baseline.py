@@ -24,9 +24,9 @@ import numpy as np
 
 from sbp.kernels import jit
 from sbp.learn.data import Dataset
-from sbp.learn.training import Measures, Weights, epoch_order, evaluate, initial_weights, one_hot
+from sbp.learn.training import Measures, epoch_order, evaluate, initial_weights, one_hot
 from sbp.loihi import WEIGHT_MAX, WEIGHT_MIN
-from sbp.weights import nearest, on_grid
+from sbp.weights import Weights, nearest, on_grid
 
 UNIT = 1024  #: weight units in 1.0 of a shadow weight
 THRESHOLD = 0.5  #: of every neuron, shadow units (512)
@@ -84,10 +84,7 @@ class Adam:
 
 def to_grid(shadow: dict[str, np.ndarray]) -> Weights:
     """Shadow weights to the nearest even integers in -256 .. 254: int16, (n_post, n_pre)."""
-    return {
-        name: np.ascontiguousarray(on_grid(matrix.T * UNIT, nearest))
-        for name, matrix in shadow.items()
-    }
+    return Weights({name: on_grid(matrix.T * UNIT, nearest) for name, matrix in shadow.items()})
 
 
 @jit(nogil=True)

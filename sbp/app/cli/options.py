@@ -217,18 +217,22 @@ def load_weights(where: str) -> Weights:
     return checkpoint.load_weights(where)
 
 
-def dataset_of(where: str) -> tuple[str, int | None, int | None]:
-    """Name, crop and threshold of the data that saved weights were trained on."""
-    from sbp.learn import checkpoint
+def history_of(where: str) -> dict[str, Any]:
+    """What is known of how saved weights were trained; empty if nothing is."""
+    from sbp.learn import checkpoint, pretrained
 
     if where == PRETRAINED:
-        return "mnist", None, None
+        return pretrained.about()
     _must_exist(where)
-    folder = Path(where) if Path(where).is_dir() else Path(where).parent
     try:
-        history = checkpoint.load_history(folder)
+        return checkpoint.load_history(where)
     except SbpError:
-        history = {}
+        return {}
+
+
+def dataset_of(where: str) -> tuple[str, int | None, int | None]:
+    """Name, crop and threshold of the data that saved weights were trained on."""
+    history = history_of(where)
     name = history.get("dataset")
     if name in ("digits", "mnist", "fashion-mnist"):
         return name, history.get("crop"), history.get("threshold")

@@ -172,7 +172,7 @@ def raster(
     from sbp import plots
     from sbp.circuits.registry import build
     from sbp.engines import get
-    from sbp.learn.training import Interrupted, Settings, initial_weights, one_hot, train
+    from sbp.learn.training import Settings, initial_weights, one_hot, train
     from sbp.program import lower
     from sbp.run import ALL_SPIKES
 
@@ -190,11 +190,7 @@ def raster(
             sizes = (data.n_inputs, hidden, data.n_classes)
             trained = initial_weights(sizes, seed)
             if epochs:
-                try:
-                    trained = train(data, Settings("algebra", hidden, epochs, seed)).weights
-                except Interrupted as stop:
-                    click.echo("sbp: interrupted", err=True)
-                    click.get_current_context().exit(128 + stop.number)
+                trained = train(data, Settings("algebra", hidden, epochs, seed)).weights
         built = build(circuit, (data.n_inputs, *(len(trained[k]) for k in ("W1", "W2"))))
         program = lower(built)
         if sample is None:

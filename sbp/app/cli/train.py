@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from sbp.app.cli.options import (
+    CIRCUIT_VARIANT,
     ENGINES,
     JSON_OPTION,
-    LAYER,
     LAYOUT_OPTION,
     NATURAL,
     POSITIVE,
@@ -21,6 +22,7 @@ from sbp.app.cli.options import (
     engine_option,
     engine_options,
     examples,
+    history_of,
     load_dataset,
     load_dataset_for,
     load_weights,
@@ -36,20 +38,65 @@ if TYPE_CHECKING:
     from sbp.learn.training import Result
 
 
+#: What `--resume` takes from the run where the command line does not say it.
+RESUMED = {
+    "dataset": "dataset", "crop": "crop", "threshold": "threshold", "engine": "engine",
+    "hidden": "hidden", "epochs": "epochs_asked", "samples": "n_train", "test_samples": "n_test",
+    "seed": "seed", "strict": "strict", "weight_exponent": "weight_exponent",
+    "parameters": "parameters", "circuit": "circuit", "equal_copies": "equal_copies",
+    "half_epochs": "evaluations", "layout": "options",
+}  # fmt: skip
+
+
+class Layers(click.ParamType):
+    """Hidden neurons of one layer, "400", or of several, "400,400"."""
+
+    name = "N,N,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """The text as a tuple."""
+        if not isinstance(value, str):
+            return tuple(value)
+        if value == "none":
+            return ()
+        layers = []
+        for part in value.split(","):
+            if not part.strip().isdecimal() or not 1 <= int(part) <= 1 << 16:
+                self.fail(
+                    f"{value!r} holds {part!r}; allowed: whole numbers from 1 to 65536, as in 400 "
+                    "or 400,400; none for no hidden layer", param, ctx,
+                )  # fmt: skip
+            layers.append(int(part))
+        return tuple(layers)
+
+
 @command(
     epilog=examples(
         "sbp train                               digits, embedded: about a second",
         "sbp train --engine compiled             the same, every spike simulated",
+        "sbp train --hidden 400,200              two hidden layers: the deep circuit",
         "sbp train --dataset mnist --epochs 60 --out mnist-0",
-        "sbp train --dataset mnist --epochs 60 --out mnist-0 --resume",
+        "sbp train --out mnist-0 --resume        go on with it, however it ended",
     )
 )
 @dataset_options("digits")
 @engine_option(ENGINES, "algebra")
 @LAYOUT_OPTION
 @click.option(
-    "--hidden", metavar="N", type=LAYER, default=400, show_default=True, help="Hidden neurons."
+    "--hidden",
+    type=Layers(),
+    show_default="400",
+    help="Hidden neurons, of each layer from the input on; none for no hidden layer.",
 )
+@click.option(
+    "--circuit",
+    metavar="NAME",
+    help="The circuit that learns.  Default: learning, the paper's, for one hidden layer, else "
+    "deep; without a hidden layer also single_layer.",
+)
+@CIRCUIT_VARIANT
 @click.option(
     "--epochs",
     metavar="N",
@@ -57,6 +104,9 @@ if TYPE_CHECKING:
     default=20,
     show_default=True,
     help="Passes over the training samples.",
+)
+@click.option(
+    "--half-epochs", is_flag=True, help="Measure in the middle of every epoch too, as Fig. 3 does."
 )
 @click.option("--samples", type=POSITIVE, metavar="N", help="Train on the first N samples only.")
 @click.option("--test-samples", type=POSITIVE, metavar="N", help="Test on the first N only.")
@@ -69,6 +119,11 @@ if TYPE_CHECKING:
     help="Fixes initial weights and the order of samples, alike on every engine.",
 )
 @click.option(
+    "--equal-copies",
+    is_flag=True,
+    help="Make all copies of the weights equal after every epoch, as the authors' script does.",
+)
+@click.option(
     "--strict",
     is_flag=True,
     help="Stop at a register wrap or learning outside its phases (circuit engines).",
@@ -79,28 +134,16 @@ if TYPE_CHECKING:
     type=OUT_RUN,
     help="Keep weights, history and checkpoints here.",
 )
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out, if there is one.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the run in --out, if there is one, with its own settings; --epochs for more.",
+)
 @click.option("--force", is_flag=True, help="Start afresh, over the run that is in --out.")
 @JSON_OPTION
 @click.option("--quiet", is_flag=True, help="Print nothing but errors and warnings.")
 def train(
-    dataset: str,
-    data_dir: Path | None,
-    crop: int | None,
-    threshold: int | None,
-    engine: str,
-    layout: str | None,
-    hidden: int,
-    epochs: int,
-    samples: int | None,
-    test_samples: int | None,
-    seed: int,
-    strict: bool,
-    out: Path | None,
-    resume: bool,
-    force: bool,
-    json_file: Path | None,
-    quiet: bool,
+    out: Path | None, resume: bool, force: bool, json_file: Path | None, quiet: bool, **asked: Any
 ) -> None:
     """Train a network by backpropagation with spikes.
 
@@ -108,48 +151,87 @@ def train(
     meets its bound or a sum passes a closing gate, and fastest; the other engines run every spike
     of every sample.  The accuracies are those of the test set.
     """
-    if strict and engine == "algebra":
-        raise click.UsageError("--strict watches a circuit: choose another engine than algebra")
-    options = engine_options(engine, layout)
     folder = _folder(out, resume, force)
+    if folder is not None and resume:
+        _recall(folder, asked)
+    engine, circuit, hidden = asked["engine"], asked["circuit"], asked["hidden"]
+    if asked["strict"] and engine == "algebra":
+        raise click.UsageError("--strict watches a circuit: choose another engine than algebra")
+    if hidden is None:
+        hidden = () if circuit == "single_layer" else (400,)
+    options = engine_options(engine, asked["layout"])
 
-    from sbp.learn.training import Interrupted, Settings
+    from sbp.learn.training import Settings
     from sbp.learn.training import train as run
 
-    chosen = Settings(engine, hidden, epochs, seed, strict)
-    data = load_dataset(dataset, data_dir, crop, threshold).take(samples, test_samples)
+    chosen = Settings(
+        engine, hidden, asked["epochs"], asked["seed"], asked["strict"],
+        asked["weight_exponent"], circuit, asked["parameters"], asked["equal_copies"],
+        2 if asked["half_epochs"] else 1,
+    )  # fmt: skip
+    data = load_dataset(*(asked[name] for name in ("dataset", "data_dir", "crop", "threshold")))
+    data = data.take(asked["samples"], asked["test_samples"])
+    task = chosen.task(data)
     if not quiet:
-        sizes = f"{data.n_inputs}-{hidden}-{data.n_classes}"
         click.echo(
-            f"{data.name} {sizes}, {len(data.x_train):,} training samples, "
-            f"{' '.join([engine, *options.values()])}, seed {seed}",
+            f"{data.name} {'-'.join(map(str, task.sizes))}, {len(data.x_train):,} training "
+            f"samples, {' '.join([engine, *options.values()])}, seed {chosen.seed}",
             err=True,
         )
-    progress = TrainingProgress(epochs, quiet)
+    progress = TrainingProgress(chosen.epochs, quiet)
     try:
         with announce_compilation(quiet), progress:
             result = run(
                 data, chosen, folder=folder, resume=resume, progress=progress, options=options
             )
-    except Interrupted as stop:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if not hasattr(stop, "result"):
+            raise
         _write_json(json_file, stop.result, data)
-        number = len(stop.result.epochs)
+        number = int(stop.result.epochs[-1]["epoch"]) if stop.result.epochs else 0
         kept = f"saved in {out}; go on with --resume" if out else "nothing is kept without --out"
-        name = "interrupted" if stop.number == signal.SIGINT else "terminated"
+        terminated = isinstance(stop, SystemExit)
+        name = "terminated" if terminated else "interrupted"
         click.echo(f"sbp: {name} after epoch {number}; {kept}", err=True)
-        click.get_current_context().exit(128 + stop.number)
+        sign = signal.SIGTERM if terminated else signal.SIGINT
+        click.get_current_context().exit(128 + sign)
     except FileError as error:
         if folder is not None and folder.resumable and isinstance(error.__cause__, OSError):
             kept = "then go on with --resume: what was saved before is kept"
             raise FileError(str(error), do=kept) from error
         raise
     if progress.untouched and not quiet:
-        click.echo(f"{out}: this run has finished its {epochs} epochs; nothing to do", err=True)
+        click.echo(
+            f"{out}: this run has finished its {chosen.epochs} epochs; nothing to do", err=True
+        )
     try:
         _write_json(json_file, result, data)
     finally:
         if not quiet:
             _report(result, data, out, json_file)
+
+
+def _recall(folder: RunFolder, asked: dict[str, Any]) -> None:
+    """Take what the command line does not say from the run in the folder."""
+    saved = folder.begun()
+    if saved is None:
+        return
+    known = {**saved.facts, **saved.identity}
+    context = click.get_current_context()
+    for option, name in RESUMED.items():
+        said = context.get_parameter_source(option) is ParameterSource.COMMANDLINE
+        if said or name not in known:
+            continue
+        value = known[name]
+        if option == "hidden":
+            value = Layers().convert(value if isinstance(value, list) else [value], None, context)
+        elif option == "half_epochs":
+            value = value == 2
+        elif option == "layout":
+            value = value.get("layout")
+        elif option == "dataset":
+            value = known.get("data_path") or value
+        asked[option] = value
 
 
 def _folder(out: Path | None, resume: bool, force: bool) -> RunFolder | None:
@@ -221,7 +303,7 @@ def _report(result: Result, data: Dataset, out: Path | None, json_file: Path | N
     title = f"Accuracy on {len(data.x_test):,} test samples"
     table(title, ("", f"epoch {last['epoch']}", "best", "at epoch", ""), rows)
     seconds = sum(epoch["seconds"] for epoch in result.epochs)
-    learned = len(result.epochs) * len(data.x_train)
+    learned = int(last["epoch"]) * len(data.x_train)
     click.echo(f"learned {learned:,} samples in {span(seconds)}: {learned / seconds:,.0f} a second")
     if result.faults is not None:
         click.echo("in the circuit, over all steps:")
@@ -261,22 +343,26 @@ def evaluate(
     """Measure saved weights on a test set.
 
     RUN is the folder of a training run, a weights.npz, or `pretrained`, the 400-400-10 network
-    that ships.  The samples run through the inference circuit: four steps each.
+    that ships.  The samples run through the inference circuit, L + 2 steps each for L layers of
+    weights.
     """
     options = engine_options(engine, layout)
     weights = load_weights(run)
     data = load_dataset_for(run, dataset, data_dir, crop, threshold).take(n_test=test_samples)
 
-    from sbp.learn import training
+    from sbp.learn import measures as measuring
 
+    task = measuring.task_of(weights, history_of(run))
     with announce_compilation():
-        if engine in ("algebra", "compiled"):
-            training.outputs(data.x_test[:1], weights, engine)  # compiles, outside the timing
+        if engine in ("algebra", "compiled"):  # compiles, outside the timing
+            measuring.outputs(data.x_test[:1], weights, engine, task=task)
         with EvaluationProgress() as progress:
             began = time.perf_counter()
-            measures = training.evaluate(data, weights, engine, watch=progress, **options)
+            measures = measuring.evaluate(
+                data, weights, engine, watch=progress, task=task, **options
+            )
             seconds = time.perf_counter() - began
-    sizes = training.sizes_of(weights)
+    sizes = task.sizes
     if json_file is not None:
         from sbp.files import arrays_digest, write_json
         from sbp.reproduce.provenance import versions
