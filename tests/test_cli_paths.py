@@ -25,7 +25,7 @@ from sbp.learn.checkpoint import RunFolder
 COMMANDS = [(path, command) for path, command in commands() if not isinstance(command, click.Group)]
 
 #: Parameters that are text and name no file.
-TEXT = {"title", "populations", "states", "scheduler", "ids"}
+TEXT = {"title", "populations", "states", "scheduler", "ids", "circuit"}
 
 
 def is_text(parameter):

@@ -156,7 +156,7 @@ class RunFolder:
         FileError
             If another process is at it, or the folder cannot be made.
         """
-        made = not self.path.exists()
+        made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
@@ -175,7 +175,8 @@ class RunFolder:
             if made and not self.used and not self._lock.is_locked:
                 with suppress(OSError):
                     (self.path / LOCK).unlink()
-                    self.path.rmdir()
+                    for folder in made:
+                        folder.rmdir()
 
     # --- writing ---------------------------------------------------------------------------------
 

@@ -168,6 +168,8 @@ class Result:
     faults : dict of str to int or None
         `Run.faults` of all learning so far; None for the algebra.
     finished : bool
+    samples : int
+        Learned in all.
     provenance : dict
         How it was made: settings, data and program, as JSON allows it.
     """
@@ -180,6 +182,7 @@ class Result:
     program: Program | None = None
     faults: dict[str, int] | None = None
     finished: bool = False
+    samples: int = 0
     provenance: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -280,10 +283,8 @@ class Training:
         self._inputs, self._drawn = inputs, (0, dataset.x_train, np.empty(0, np.int64))
         self._targets = one_hot(dataset.y_train, dataset.n_classes)
         self._silent = False
-        learned = 0
         if saved is not None:
             self.at = _place(saved, len(dataset.x_train))
-            learned = self.at.finished * len(dataset.x_train) + self.at.position
         start = task.start(settings.seed) if weights is None else task.check(weights)
         arrays = saved.arrays if saved else None
         self.learner: Learner
@@ -292,7 +293,7 @@ class Training:
                 self.learner = AlgebraLearner(task, start, arrays)
             else:
                 self.learner = CircuitLearner(
-                    settings.engine, task, start, settings.strict, arrays, learned, options
+                    settings.engine, task, start, settings.strict, arrays, self.samples, options
                 )
         except SpecError as error:
             if saved is None:
@@ -318,6 +319,11 @@ class Training:
     def finished(self) -> bool:
         """Whether all epochs are learned and measured."""
         return self.at.finished >= self.settings.epochs
+
+    @property
+    def samples(self) -> int:
+        """Samples learned in all."""
+        return self.at.finished * len(self.dataset.x_train) + self.at.position
 
     def advance(self) -> bool:
         """Learn about a second's samples, or measure the test set where that is due.
@@ -405,7 +411,7 @@ class Training:
         learner = self.learner
         return Result(
             self.settings, self.task.sizes, self.history, learner.weights(), learner.counters,
-            learner.program, learner.faults(), self.finished, provenance,
+            learner.program, learner.faults(), self.finished, self.samples, provenance,
         )  # fmt: skip
 
 
@@ -575,7 +581,8 @@ def train(
                     done = n if whole_epoch else training.at.position
                     progress(epoch, done, n, training.history)
         except (KeyboardInterrupt, SystemExit) as stop:
-            save()
+            if training.samples:  # else what was here before stays
+                save()
             stop.result = training.result({**known, **identity})  # type: ignore[union-attr]
             raise
         result = training.result({**known, **identity})

@@ -94,31 +94,28 @@ def import_(file: Path, out: Path, force: bool) -> None:
     -256..254; what that loses is told.  The chip's neurons are memoryless: of a neuron with
     memory only its threshold is kept.
     """
+    from sbp.app import exchange
+    from sbp.files import arrays_digest
     from sbp.learn.checkpoint import RunFolder
 
     folder = RunFolder(out)
-    folder.check()
-    click.get_current_context().with_resource(folder.locked())
-    if folder.used and not force:
-        raise FileError(
-            f"{out} holds a training run", do="choose another --out, or --force writes over it"
+    with folder.locked():
+        if folder.used and not force:
+            raise FileError(
+                f"{out} holds a training run", do="choose another --out, or --force writes over it"
+            )
+        weights, losses, about = exchange.read(file)
+        known = {"dataset": about["dataset"]} if "dataset" in about else {}
+        folder.finish(
+            weights,
+            [],
+            {
+                **known,
+                "imported": file.name,
+                "sizes": weights.sizes,
+                "loss": {name: asdict(loss) for name, loss in losses.items()},
+            },
         )
-
-    from sbp.app import exchange
-    from sbp.files import arrays_digest
-
-    weights, losses, about = exchange.read(file)
-    known = {"dataset": about["dataset"]} if "dataset" in about else {}
-    folder.finish(
-        weights,
-        [],
-        {
-            **known,
-            "imported": file.name,
-            "sizes": weights.sizes,
-            "loss": {name: asdict(loss) for name, loss in losses.items()},
-        },
-    )
     click.secho(f"{file}: {'-'.join(map(str, weights.sizes))}", bold=True)
     for name, loss in losses.items():
         low, high = loss.scale

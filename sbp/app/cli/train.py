@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +37,7 @@ from sbp.errors import FileError
 if TYPE_CHECKING:
     from sbp.learn.checkpoint import RunFolder
     from sbp.learn.data import Dataset
-    from sbp.learn.training import Result
+    from sbp.learn.training import Result, Settings
 
 
 #: What `--resume` takes from the run where the command line does not say it.
@@ -151,55 +153,12 @@ def train(
     meets its bound or a sum passes a closing gate, and fastest; the other engines run every spike
     of every sample.  The accuracies are those of the test set.
     """
-    folder = _folder(out, resume, force)
-    if folder is not None and resume:
-        _recall(folder, asked)
-    engine, circuit, hidden = asked["engine"], asked["circuit"], asked["hidden"]
-    if asked["strict"] and engine == "algebra":
-        raise click.UsageError("--strict watches a circuit: choose another engine than algebra")
-    if hidden is None:
-        hidden = () if circuit == "single_layer" else (400,)
-    options = engine_options(engine, asked["layout"])
-
-    from sbp.learn.training import Settings
-    from sbp.learn.training import train as run
-
-    chosen = Settings(
-        engine, hidden, asked["epochs"], asked["seed"], asked["strict"],
-        asked["weight_exponent"], circuit, asked["parameters"], asked["equal_copies"],
-        2 if asked["half_epochs"] else 1,
-    )  # fmt: skip
-    data = load_dataset(*(asked[name] for name in ("dataset", "data_dir", "crop", "threshold")))
-    data = data.take(asked["samples"], asked["test_samples"])
-    task = chosen.task(data)
-    if not quiet:
-        click.echo(
-            f"{data.name} {'-'.join(map(str, task.sizes))}, {len(data.x_train):,} training "
-            f"samples, {' '.join([engine, *options.values()])}, seed {chosen.seed}",
-            err=True,
-        )
-    progress = TrainingProgress(chosen.epochs, quiet)
-    try:
-        with announce_compilation(quiet), progress:
-            result = run(
-                data, chosen, folder=folder, resume=resume, progress=progress, options=options
-            )
-    except (KeyboardInterrupt, SystemExit) as stop:
-        if not hasattr(stop, "result"):
-            raise
-        _write_json(json_file, stop.result, data)
-        number = int(stop.result.epochs[-1]["epoch"]) if stop.result.epochs else 0
-        kept = f"saved in {out}; go on with --resume" if out else "nothing is kept without --out"
-        terminated = isinstance(stop, SystemExit)
-        name = "terminated" if terminated else "interrupted"
-        click.echo(f"sbp: {name} after epoch {number}; {kept}", err=True)
-        sign = signal.SIGTERM if terminated else signal.SIGINT
-        click.get_current_context().exit(128 + sign)
-    except FileError as error:
-        if folder is not None and folder.resumable and isinstance(error.__cause__, OSError):
-            kept = "then go on with --resume: what was saved before is kept"
-            raise FileError(str(error), do=kept) from error
-        raise
+    with _folder(out, resume, force) as folder:
+        if folder is not None and resume:
+            _recall(folder, asked)
+        data, chosen, options = _chosen(asked, quiet)
+        progress = TrainingProgress(chosen.epochs, quiet)
+        result = _run(data, chosen, options, folder, resume, json_file, progress)
     if progress.untouched and not quiet:
         click.echo(
             f"{out}: this run has finished its {chosen.epochs} epochs; nothing to do", err=True
@@ -209,6 +168,74 @@ def train(
     finally:
         if not quiet:
             _report(result, data, out, json_file)
+
+
+def _chosen(asked: dict[str, Any], quiet: bool) -> tuple[Dataset, Settings, dict[str, Any]]:
+    """Data, settings and options of the engine."""
+    engine, circuit, hidden = asked["engine"], asked["circuit"], asked["hidden"]
+    if asked["strict"] and engine == "algebra":
+        raise click.UsageError("--strict watches a circuit: choose another engine than algebra")
+    if hidden is None:
+        hidden = () if circuit == "single_layer" else (400,)
+    options = engine_options(engine, asked["layout"])
+
+    from sbp.learn.training import Settings
+
+    chosen = Settings(
+        engine, hidden, asked["epochs"], asked["seed"], asked["strict"],
+        asked["weight_exponent"], circuit, asked["parameters"], asked["equal_copies"],
+        2 if asked["half_epochs"] else 1,
+    )  # fmt: skip
+    data = load_dataset(*(asked[name] for name in ("dataset", "data_dir", "crop", "threshold")))
+    data = data.take(asked["samples"], asked["test_samples"])
+    sizes = chosen.task(data).sizes
+    if not quiet:
+        click.echo(
+            f"{data.name} {'-'.join(map(str, sizes))}, {len(data.x_train):,} training "
+            f"samples, {' '.join([engine, *options.values()])}, seed {chosen.seed}",
+            err=True,
+        )
+    return data, chosen, options
+
+
+def _run(
+    data: Dataset,
+    chosen: Settings,
+    options: dict[str, Any],
+    folder: RunFolder | None,
+    resume: bool,
+    json_file: Path | None,
+    progress: TrainingProgress,
+) -> Result:
+    """Train; what ends it early is told in one line."""
+    from sbp.learn import training
+
+    try:
+        with announce_compilation(progress.quiet), progress:
+            return training.train(
+                data, chosen, folder=folder, resume=resume, progress=progress, options=options
+            )
+    except (KeyboardInterrupt, SystemExit) as stop:
+        result: Result | None = getattr(stop, "result", None)
+        if result is None:
+            raise
+        _write_json(json_file, result, data)
+        number = int(result.epochs[-1]["epoch"]) if result.epochs else 0
+        kept = "nothing is kept without --out"
+        if folder is not None:
+            kept = f"saved in {folder.path}; go on with --resume"
+        if not result.samples:
+            kept = "nothing was learned yet"
+        terminated = isinstance(stop, SystemExit)
+        name = "terminated" if terminated else "interrupted"
+        click.echo(f"sbp: {name} after epoch {number}; {kept}", err=True)
+        sign = signal.SIGTERM if terminated else signal.SIGINT
+        raise click.exceptions.Exit(128 + sign) from None
+    except FileError as error:
+        if folder is not None and folder.resumable and isinstance(error.__cause__, OSError):
+            kept = "then go on with --resume: what was saved before is kept"
+            raise FileError(str(error), do=kept) from error
+        raise
 
 
 def _recall(folder: RunFolder, asked: dict[str, Any]) -> None:
@@ -234,30 +261,32 @@ def _recall(folder: RunFolder, asked: dict[str, Any]) -> None:
         asked[option] = value
 
 
-def _folder(out: Path | None, resume: bool, force: bool) -> RunFolder | None:
+@contextmanager
+def _folder(out: Path | None, resume: bool, force: bool) -> Iterator[RunFolder | None]:
+    """The locked folder of the run, if it may be written."""
     if out is None:
         if resume or force:
             raise click.UsageError(f"--{'resume' if resume else 'force'} needs --out DIR")
-        return None
+        yield None
+        return
     if resume and force:
         raise click.UsageError("--resume goes on and --force starts afresh: choose one")
     from sbp.learn.checkpoint import RunFolder
 
     folder = RunFolder(out)
-    folder.check()
-    click.get_current_context().with_resource(folder.locked())
-    if folder.used and not (resume or force) and (folder.resumable or not folder.finished):
-        state = "a finished run" if folder.finished else "an unfinished run"
-        raise FileError(
-            f"{out} holds {state}",
-            do="--resume goes on with it, --force starts afresh, or choose another --out",
-        )
-    if folder.finished and not folder.resumable and not force:
-        raise FileError(
-            f"{out} holds final weights but no checkpoint to go on from",
-            do="--force starts afresh, or choose another --out",
-        )
-    return folder
+    with folder.locked():
+        if folder.used and not (resume or force) and (folder.resumable or not folder.finished):
+            state = "a finished run" if folder.finished else "an unfinished run"
+            raise FileError(
+                f"{out} holds {state}",
+                do="--resume goes on with it, --force starts afresh, or choose another --out",
+            )
+        if folder.finished and not folder.resumable and not force:
+            raise FileError(
+                f"{out} holds final weights but no checkpoint to go on from",
+                do="--force starts afresh, or choose another --out",
+            )
+        yield folder
 
 
 def _write_json(path: Path | None, result: Result, data: Dataset) -> None:
@@ -303,7 +332,7 @@ def _report(result: Result, data: Dataset, out: Path | None, json_file: Path | N
     title = f"Accuracy on {len(data.x_test):,} test samples"
     table(title, ("", f"epoch {last['epoch']}", "best", "at epoch", ""), rows)
     seconds = sum(epoch["seconds"] for epoch in result.epochs)
-    learned = int(last["epoch"]) * len(data.x_train)
+    learned = result.samples
     click.echo(f"learned {learned:,} samples in {span(seconds)}: {learned / seconds:,.0f} a second")
     if result.faults is not None:
         click.echo("in the circuit, over all steps:")
