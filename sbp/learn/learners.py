@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -46,7 +45,7 @@ class Learner(Protocol):
         ...
 
     def equalise(self) -> None:
-        """Make all copies of each matrix equal again."""
+        """Begin anew with the present weights, of which all copies are equal then."""
 
     def weights(self) -> Weights:
         """The weights as they stand."""
@@ -142,7 +141,7 @@ class CircuitLearner:
     arrays : mapping, optional
         What `arrays` gave, to go on from there.
     learned : int
-        Samples that were learned before `arrays` were taken.
+        Samples that were learned before `arrays` were taken, or since `equalise`.
     options : mapping
         For the engine.
     """
@@ -186,12 +185,9 @@ class CircuitLearner:
         )
 
     def equalise(self) -> None:  # noqa: D102
-        state = self._session.state
-        equal = self._program.state(self._program.weights(state)).weights
-        if all(np.array_equal(matrix, state.weights[name]) for name, matrix in equal.items()):
-            return
+        # As when a new process reads the weights: the ring starts anew, and nothing is pending.
+        state = self._program.state(self.weights())
         self._session.close()
-        state = replace(state, weights=equal)
         self._session = engines.session(self.engine, self._program, state, **self.options)
 
     def weights(self) -> Weights:  # noqa: D102

@@ -292,8 +292,9 @@ class Training:
             if settings.engine == "algebra":
                 self.learner = AlgebraLearner(task, start, arrays)
             else:
+                running = self.at.position if settings.equal_copies else self.samples
                 self.learner = CircuitLearner(
-                    settings.engine, task, start, settings.strict, arrays, self.samples, options
+                    settings.engine, task, start, settings.strict, arrays, running, options
                 )
         except SpecError as error:
             if saved is None:

@@ -15,6 +15,7 @@ from sbp.files import arrays_digest
 from sbp.learn.data import Dataset
 from sbp.learn.training import Measures, circuit_outputs, epoch_order, initial_weights, one_hot
 from sbp.program import Program, lower
+from sbp.task import Task
 
 if TYPE_CHECKING:
     from sbp.reproduce.bench import Bench, Work
@@ -106,14 +107,13 @@ class _Circuit:
     def __init__(self, engine: str, program: Program, session: engines.Session, **options: Any):
         self._engine, self._program, self._session = engine, program, session
         self._options = options
-        n_in, n_h, n_o = program.sizes
-        self._sizes = n_in, n_h, n_o
+        self._task = Task.of(program.sizes)
 
     def learn(self, inputs: np.ndarray, targets: np.ndarray) -> None:
         self._session.run({"input": inputs, "target": targets})
 
     def outputs(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return circuit_outputs(self._engine, self._sizes, self.weights(), inputs, **self._options)
+        return circuit_outputs(self._engine, self._task, self.weights(), inputs, **self._options)
 
     def weights(self) -> Mapping[str, np.ndarray]:
         return self._program.weights(self._session.state)
