@@ -8,7 +8,7 @@ file           words
 params.vh      the counts, as macros
 neuron.hex     one for each neuron: ``{dv[13], du[13], refractory[6], threshold[24], bias[24]}``
 sender.hex     one for each neuron and source line: ``{stop, start}`` of its synapses
-synapse.hex    one for each synapse: ``{plastic[1], shift[4], delay[6], target}``
+synapse.hex    one for each synapse: ``{plastic[1], shift[4], delay, target}``
 weight.hex     its mantissa, 9 bits, two's complement; shift is 6 + exponent
 reward.hex     one for each phase: whether it has a reward
 kick.hex       the source lines that spike once, in the step before the first
@@ -16,7 +16,8 @@ trace.txt      of a trace: plain text, `sbp.plain`
 weight_end.hex of a trace: weight.hex as it is after the last step
 ============== ==================================================================================
 
-The synapses of a sender stand together, projection by projection.
+A field without a width has the bits that its largest value needs, at least one.  The synapses of
+a sender stand together, projection by projection.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ def write(
                     do="a test bench needs those of all populations",
                 )
     each, room = synapses(program, state.weights), counts(program)
-    widths = bits(room["SYNAPSES"] + 1), bits(room["NEURONS"])
+    widths = bits(room["SYNAPSES"] + 1), bits(room["NEURONS"]), bits(room["SLOTS"])
     starts = np.searchsorted(each["sender"], np.arange(room["NEURONS"] + room["LINES"] + 1))
     fields = (each[name].tolist() for name in ("plastic", "shift", "delay", "target"))
     kicks = [s for s in program.sources if s.phase < 0]
@@ -152,7 +153,7 @@ def write(
             for start, stop in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)
         ),
         "synapse.hex": (
-            _packed((plastic, 1), (shift, 4), (delay, 6), (target, widths[1]))
+            _packed((plastic, 1), (shift, 4), (delay, widths[2]), (target, widths[1]))
             for plastic, shift, delay, target in zip(*fields, strict=True)
         ),
         "weight.hex": (_packed((weight, 9)) for weight in each["weight"].tolist()),
