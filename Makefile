@@ -16,7 +16,7 @@ NO_LAVA = $(shell $(PYTHON) -c "import sys; print(' and not lava' * (sys.version
 
 # Tests of the example in C and of the core in Verilog, where what they need is not installed.
 NO_TOOLS = $(shell command -v cc >/dev/null || echo " and not cc") \
-           $(shell command -v iverilog >/dev/null || echo " and not rtl")
+           $(shell (command -v iverilog && command -v verilator) >/dev/null || echo " and not rtl")
 
 # Every target that has a description below.
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*## .*/\1/p' $(MAKEFILE_LIST))
@@ -87,6 +87,9 @@ witnesses: env  ## run the golden traces in simulators of others (ARGS=--short; 
 
 cost: env  ## energy and latency on a public model of the chip (downloads 40 MB)
 	$(PYTHON) tools/cost.py $(ARGS)
+
+rtl: env  ## replay the golden traces on the core in Verilog (ARGS=--help for the whole size)
+	$(PYTHON) tools/rtl.py $(ARGS)
 
 requirements: env  ## bring requirements.txt up to date with pyproject.toml (ARGS=--upgrade)
 	.boot/bin/uv pip compile pyproject.toml $(EXTRAS:%=--extra %) --quiet --output-file \
