@@ -1,0 +1,143 @@
+/* What every figure of the book is made of: elements, sliders, a player, populations as tiles.
+
+   A page holds <div class="sbp-figure" data-figure="NAME">words for where no script runs</div>.
+   book.js loads the scripts and calls SBP.figures.start(); a figure is a function (root, data). */
+(function () {
+  "use strict";
+
+  const kinds = {};  // name -> function that builds the figure
+  const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+  /** <tag attributes>children</tag>; an attribute that is a function listens to the event. */
+  function el(tag, attributes, ...children) {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) {
+      if (typeof value === "function") node.addEventListener(name, value);
+      else if (value === true) node.setAttribute(name, "");
+      else if (value !== false && value !== undefined) node.setAttribute(name, value);
+    }
+    node.append(...children);
+    return node;
+  }
+
+  let labels = 0;
+
+  /** A labelled range input that shows its value; `change(number)` is called while it moves. */
+  function slider(text, { min, max, step = 1, value, show = String }, change) {
+    const id = `sbp-slider-${labels++}`, out = el("output", { for: id }, show(value));
+    const input = el("input", { id, type: "range", min, max, step, value, input() {
+      out.textContent = show(Number(input.value));
+      change(Number(input.value));
+    } });
+    const set = (number) => {
+      input.value = number;
+      out.textContent = show(number);
+    };
+    return { node: el("p", { class: "fig-slider" }, el("label", { for: id }, text), input, out), set,
+      get value() { return Number(input.value); } };
+  }
+
+  const button = (text, click, more) => el("button", { type: "button", click, ...more }, text);
+
+  /** Steps 0 .. length - 1 to go through: buttons, a slider and play.  `show(step)` draws one. */
+  function player(length, show, { name = "step", every = 700, title = (step) => `${name} ${step}` } = {}) {
+    let now = 0, timer = 0;
+    const status = el("p", { class: "fig-status", "aria-live": "polite" });
+    const where = slider(name, { min: 0, max: length - 1, value: 0 }, (step) => go(step));
+    const play = button("Play", () => (timer ? stop() : start()), { class: "fig-play" });
+
+    function go(step) {
+      now = (step + length) % length;
+      where.set(now);
+      status.textContent = title(now);
+      show(now);
+    }
+    function stop() {
+      clearInterval(timer);
+      timer = 0;
+      play.textContent = "Play";
+    }
+    function start() {
+      play.textContent = "Pause";
+      timer = setInterval(() => go(now + 1), every);
+    }
+    const node = el("div", { class: "fig-player" },
+      button("Back", () => { stop(); go(now - 1); }, { "aria-label": `${name} back` }), play,
+      button("Next", () => { stop(); go(now + 1); }, { "aria-label": `${name} next` }), where.node);
+    go(0);
+    return { node, status, go(step) { stop(); go(step); }, again: () => go(now), get now() { return now; } };
+  }
+
+  /** The neurons of a population as squares, `across` in a row; lit(i) says which fire. */
+  function tiles(canvas, size, across, lit, colours) {
+    const ratio = window.devicePixelRatio || 1, down = Math.ceil(size / across);
+    const side = canvas.clientWidth / across, width = canvas.clientWidth * ratio;
+    canvas.width = width;
+    canvas.height = Math.round(down * side * ratio);
+    const context = canvas.getContext("2d");
+    context.scale(ratio, ratio);
+    const gap = side > 5 ? 1 : 0;
+    for (let i = 0; i < size; i++) {
+      context.fillStyle = lit(i) ? colours.on : colours.off;
+      context.fillRect((i % across) * side, Math.floor(i / across) * side, side - gap, side - gap);
+    }
+  }
+
+  /** The figure's colours as they stand in this theme. */
+  function colours(root) {
+    const style = getComputedStyle(root);
+    const get = (name) => style.getPropertyValue(`--fig-${name}`).trim();
+    return { on: get("spike"), off: get("off"), ink: get("ink"), muted: get("muted"),
+      gate: get("gate"), shut: get("shut"), plus: get("plus"), minus: get("minus"), line: get("line") };
+  }
+
+  /** A question to be answered before the figure plays: the answer is judged by the machine. */
+  function predict(question, choices, judge) {
+    const verdict = el("p", { class: "fig-verdict", "aria-live": "polite" });
+    const buttons = choices.map((choice, k) => button(choice, () => {
+      const told = judge(k);
+      verdict.textContent = told.text;
+      verdict.dataset.right = told.right;
+      buttons.forEach((b, j) => b.setAttribute("aria-pressed", String(j === k)));
+    }, { "aria-pressed": "false" }));
+    return el("fieldset", { class: "fig-predict" }, el("legend", {}, question), ...buttons, verdict);
+  }
+
+  /** Run `samples` whole samples of a program from rest; spikes[step][population] = indices. */
+  function spikesOf(program, weights, samples) {
+    const engine = new window.SBP.Engine(program, weights), rows = [];
+    for (const sample of samples) {
+      for (let p = 0; p < program.period; p++) {
+        engine.step(sample);
+        const row = {};
+        for (const sender of engine.senders) row[sender.name] = engine.which(sender.name);
+        rows.push(row);
+      }
+    }
+    return { engine, rows };
+  }
+
+  /** Build every figure of the page. */
+  function start() {
+    for (const root of document.querySelectorAll(".sbp-figure:not([data-ready])")) {
+      const build = kinds[root.dataset.figure];
+      if (!build) continue;
+      root.dataset.ready = "";
+      root.replaceChildren();
+      build(root, window.SBP_FIGURES);
+    }
+    for (const link of document.querySelectorAll("a[href^='#phase-']")) {
+      link.addEventListener("click", (event) => {
+        const figure = document.querySelector("[data-figure='turn']");
+        if (!figure) return;
+        event.preventDefault();
+        figure.dispatchEvent(new CustomEvent("phase", { detail: Number(link.hash.slice(7)) }));
+        figure.scrollIntoView({ block: "nearest", behavior: still() ? "auto" : "smooth" });
+      });
+    }
+  }
+
+  window.SBP = Object.assign(window.SBP || {}, {
+    figures: { kinds, el, slider, button, player, tiles, colours, predict, spikesOf, start },
+  });
+})();
