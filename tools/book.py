@@ -267,9 +267,12 @@ def assemble(quick: bool) -> Path:
     mathjax = importlib.util.find_spec("sphinx-mathjax-offline")
     if mathjax is None or mathjax.origin is None:
         raise BookError("sphinx-mathjax-offline is not installed; install the extra 'book'")
-    from sbp.app import lab
+    from sbp.app import figures, lab
 
-    lab.write(source / "book" / "_static" / "lab" / "data.js")  # what the page of the lab runs on
+    static = source / "book" / "_static"
+    lab.write(static / "lab" / "data.js")  # what the page of the lab runs on
+    figures.write(static / "figures" / "data.js")
+    figures.write_traces(static / "figures" / "traces.js", ROOT / "tests" / "traces")
     target = source / "book" / "_static" / "mathjax"
     target.mkdir(parents=True, exist_ok=True)
     # One file that holds everything: nothing is loaded later, from here or elsewhere.

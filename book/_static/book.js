@@ -11,3 +11,31 @@
   addEventListener("load", mark);
   addEventListener("resize", mark);
 })();
+
+// Figures that run circuits: their scripts are loaded only where there is one, from this folder.
+(() => {
+  "use strict";
+  const here = document.currentScript.src.replace(/[^/]*$/, "");
+  const load = (name) => new Promise((done, failed) => {
+    const script = document.createElement("script");
+    script.onload = done;
+    script.onerror = failed;
+    script.src = here + name;
+    document.head.append(script);
+  });
+  const start = async () => {
+    if (!document.querySelector(".sbp-figure")) return;
+    const style = document.createElement("link");
+    style.rel = "stylesheet";
+    style.href = `${here}figures/figures.css`;
+    document.head.append(style);
+    const names = ["lab/engine.js", "figures/data.js"];
+    if (document.querySelector("[data-figure='verify']")) names.push("figures/traces.js");
+    for (const name of [...names, "figures/kit.js", "figures/wiring.js", "figures/kinds.js"]) {
+      await load(name);
+    }
+    window.SBP.figures.start();
+  };
+  if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);
+  else start();
+})();

@@ -15,7 +15,7 @@
     c.scale(ratio, ratio);
     const all = [...values, ...lines.map(([y]) => y)];
     const low = Math.min(...all, 0), high = Math.max(...all, 1), span = high - low || 1;
-    const y = (v) => 10 + (height - 20) * (1 - (v - low) / span);
+    const y = (v) => 24 + (height - 34) * (1 - (v - low) / span);
     const x = (k) => 8 + ((width - 16) * k) / Math.max(values.length - 1, 1);
     c.font = "12px system-ui, sans-serif";
     for (const [level, text, colour] of lines) {
@@ -53,7 +53,7 @@
       const neuron = program.populations[0];
       neuron.bias = numbers.bias * SCALE;
       neuron.dv = Math.round(4096 * (1 - numbers.keep));
-      for (const p of program.projections) p.mantissa = numbers.weight;
+      for (const p of program.projections) [p.mantissa, p.exponent] = [numbers.weight, 0];
       const engine = new window.SBP.Engine(program, {});
       const v = [], fired = [];
       for (let k = 0; k < STEPS; k++) {
@@ -225,7 +225,8 @@
 
   // Single-layer learning, one sample at a time.
   kinds.single = (root, data) => {
-    const samples = digits(data), { program, weights } = data.single;
+    const samples = digits(data), { program } = data.single;
+    const weights = window.SBP.unpackWeights(data.single.weights);
     let engine, count, exact;
     const input = el("canvas", { role: "img" }), told = el("p", { class: "fig-status", "aria-live": "polite" });
     const tiles10 = Array.from({ length: 10 }, () => el("canvas", { role: "img" }));
@@ -312,11 +313,12 @@
     ["e- = [W2ᵀ (d- - d+) > 0] and h< and not h>", [10]], ["W1 -= 2 e- xᵀ", [11]],
   ];
   kinds.turn = (root, data) => {
-    const { program, weights } = data.turn, samples = digits(data);
+    const { program } = data.turn, weights = window.SBP.unpackWeights(data.turn.weights), samples = digits(data);
     let rows = [], learned = [], sample = 0;
     const pops = program.populations.filter((p) => !/^g\d/.test(p.name));
     const cells = pops.map(() => el("canvas", { role: "img" }));
-    const lines = LINES.map(([text]) => el("li", {}, text));
+    const boxes = pops.map((p, k) => el("div", { class: "fig-stage" }, el("b", {}, p.name), cells[k]));
+    const lines = LINES.map(([text, phases]) => el("li", {}, `${phases[phases.length - 1]}: ${text}`));
     const note = el("p", { class: "fig-status", "aria-live": "polite" });
 
     function run() {
@@ -333,7 +335,7 @@
       pops.forEach((pop, k) => {
         const lit = new Set(rows[p][pop.name]);
         tiles(cells[k], pop.size, pop.size === 64 ? 8 : pop.size === 10 ? 10 : 8, (i) => lit.has(i), ink);
-        cells[k].parentElement.classList.toggle("open", scheduled.has(program.populations.indexOf(pop)));
+        boxes[k].classList.toggle("open", scheduled.has(program.populations.indexOf(pop)));
         cells[k].setAttribute("aria-label", `${pop.name}: ${lit.size} of ${pop.size} fire`);
       });
       LINES.forEach(([, phases], k) => lines[k].toggleAttribute("data-now", phases.includes(p)));
@@ -348,9 +350,8 @@
       predict("x fires three times in a turn. In which phases?", ["1, 5, 9", "1, 7, 11", "0, 4, 8"],
         (k) => ({ right: k === 1, text: k === 1 ? "Right: once to be read, twice to be learned from." :
           "Go through the turn and watch x: 1 is right, the others are not." })),
-      el("div", { class: "fig-row fig-populations" }, ...pops.map((p, k) => el("div",
-        { class: "fig-stage" }, el("b", {}, p.name), cells[k]))),
-      note, time.node, el("ol", { class: "fig-lines", start: 0 }, ...lines),
+      el("div", { class: "fig-row fig-populations" }, ...boxes),
+      note, time.node, el("ul", { class: "fig-lines" }, ...lines),
       slider("sample", { min: 0, max: samples.length - 1, value: 0,
         show: (k) => `${k}, a ${samples[k].label}` }, (k) => { sample = k; run(); time.again(); }).node);
     redraw(() => time.again()).observe(root);
@@ -364,7 +365,7 @@
     function draw(layers) {
       const { program, weights, input, target } = data.deep[layers];
       const sample = { input: Uint8Array.from(input), target: Uint8Array.from(target) };
-      const { rows } = spikesOf(program, weights, [sample]);
+      const { rows } = spikesOf(program, window.SBP.unpackWeights(weights), [sample]);
       const index = new Map(program.populations.map((p, k) => [p.name, k]));
       place.replaceChildren(timetable(program, (name, p) => {
         if (rows[p][name].length) return "fires";

@@ -95,7 +95,8 @@ def to_nir(
 
     def neurons(n: int) -> Any:
         one, zero = np.ones(n, np.float32), np.zeros(n, np.float32)
-        step, limit = np.full(n, STEP, np.float32), np.full(n, THRESHOLD, np.float32)
+        # Not in float32: it would round to less than the step of a receiver.
+        step, limit = np.full(n, STEP), np.full(n, THRESHOLD, np.float32)
         model = nir.LIF if neuron == "lif" else nir.CubaLIF
         given = {"r": one, "v_leak": zero, "v_threshold": limit, "v_reset": zero, "w_in": one}
         given |= {"tau": step, "tau_syn": step, "tau_mem": step}
