@@ -30,6 +30,9 @@
     style.href = `${here}figures/figures.css`;
     document.head.append(style);
     const names = ["lab/engine.js", "figures/data.js"];
+    if (document.querySelector("[data-figure='film']")) {
+      names.push("lab/data.js", "lab/draw.js", "lab/network.js");
+    }
     if (document.querySelector("[data-figure='verify']")) names.push("figures/traces.js");
     for (const name of [...names, "figures/kit.js", "figures/wiring.js", "figures/kinds.js"]) {
       await load(name);

@@ -466,4 +466,69 @@
       el("table", {}, el("thead", {}, el("tr", {}, ...["trace", "spikes", "differing", "program"].map(
         (t) => el("th", { scope: "col" }, t)))), table)));
   };
+
+  // The first minute: a drawn 1 is read as 9, corrected, and read again; every spike computed here.
+  kinds.film = (root) => {
+    const { AWKWARD, Network, pattern, strokes } = window.SBP;
+    const network = new Network(window.SBP_LAB.drawn), [label, , lines] = AWKWARD[0];
+    const input = pattern(strokes(lines));
+    const target = Uint8Array.from({ length: 10 }, (_, i) => (i === label ? 1 : 0));
+    const SHOWN = [["x", 20], ["h", 20], ["hT", 20], ["o", 10], ["d+", 10], ["d-", 10]];
+    const frames = [];
+    let changed = 0;
+
+    function take(engine, sample, told) {
+      for (let p = 0; p < engine.program.period; p++) {
+        engine.step(sample);
+        const now = engine.learned ? engine.learned().reduce((sum, l) => sum + l.synapses, 0) : 0;
+        changed += now;
+        frames.push({ text: told(p, now, engine),
+          lit: Object.fromEntries(SHOWN.map(([name]) => [name, new Set(engine.which(name))])) });
+      }
+    }
+    const answer = (engine) => network.answer(engine).spike;
+    const reads = (p, _, engine) => ["Somebody has drawn this.", "The input neurons fire with the drawing.",
+      "The hidden layer fires: 400 sums, each above its threshold or not.",
+      `The network reads: ${p === 3 ? answer(engine) : ""}.`][p];
+    take(network.inference, { input }, reads);
+    const wrong = frames[frames.length - 1].text.match(/\d/)[0];
+    take(network.learning, { input, target }, (p, now) => {
+      const many = `${now.toLocaleString("en")} synapses change`;
+      return [`It is a ${label}, not a ${wrong}. One turn of the learning circuit begins.`,
+        "Forward once more: the input,", "the hidden layer,", "and the output.",
+        "d⁺ and d⁻ fire: what was missing, and what was too many.",
+        `The error meets the hidden layer: ${many} between h and o.`,
+        "It goes back through the copies of the weights, as spikes,",
+        `and meets the input again: ${many} between x and h.`, "A closing gate holds the layer shut.",
+        `The other sign: ${many}.`, "It goes back as well,",
+        `and ${many}. In all ${changed.toLocaleString("en")} of 517,203, by their own two neurons' spikes.`][p];
+    });
+    take(network.inference, { input }, (p, _, engine) => ["The same drawing again.", "Input,", "hidden layer,",
+      `and now it reads ${p === 3 ? answer(engine) : ""}. No computer worked out a gradient. Now draw one yourself.`][p]);
+
+    const cells = SHOWN.map(() => el("canvas", { role: "img" }));
+    const boxes = SHOWN.map(([name], k) => el("div", { class: "fig-film" }, cells[k], el("b", {}, name)));
+    function draw(step) {
+      const ink = colours(root);
+      SHOWN.forEach(([name, across], k) => {
+        const size = across * (across === 20 ? 20 : 1), lit = frames[step].lit[name];
+        tiles(cells[k], size, across, (i) => lit.has(i), ink);
+        cells[k].setAttribute("aria-label", `${name}: ${lit.size} of ${size} fire`);
+      });
+    }
+    const time = player(frames.length, draw, { name: "scene", every: 1000,
+      title: (step) => frames[step].text, once: true });
+    root.dataset.changed = changed;
+    root.dataset.reads = `${wrong} ${frames[frames.length - 1].text.match(/\d/)[0]}`;
+    root.append(el("div", { class: "fig-row fig-screen" }, ...boxes), time.status, time.node);
+    redraw(() => time.again()).observe(root);
+    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) {
+      const seen = new IntersectionObserver(([entry]) => {
+        if (!entry.isIntersecting) return;
+        seen.disconnect();
+        time.play();
+      }, { threshold: 0.6 });
+      seen.observe(root);
+    }
+  };
 })();

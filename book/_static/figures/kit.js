@@ -40,7 +40,8 @@
   const button = (text, click, more) => el("button", { type: "button", click, ...more }, text);
 
   /** Steps 0 .. length - 1 to go through: buttons, a slider and play.  `show(step)` draws one. */
-  function player(length, show, { name = "step", every = 700, title = (step) => `${name} ${step}` } = {}) {
+  function player(length, show, { name = "step", every = 700, title = (step) => `${name} ${step}`,
+    once = false } = {}) {
     let now = 0, timer = 0;
     const status = el("p", { class: "fig-status", "aria-live": "polite" });
     const where = slider(name, { min: 0, max: length - 1, value: 0 }, (step) => go(step));
@@ -58,14 +59,16 @@
       play.textContent = "Play";
     }
     function start() {
+      if (once && now === length - 1) go(0);
       play.textContent = "Pause";
-      timer = setInterval(() => go(now + 1), every);
+      timer = setInterval(() => (once && now === length - 1 ? stop() : go(now + 1)), every);
     }
     const node = el("div", { class: "fig-player" },
       button("Back", () => { stop(); go(now - 1); }, { "aria-label": `${name} back` }), play,
       button("Next", () => { stop(); go(now + 1); }, { "aria-label": `${name} next` }), where.node);
     go(0);
-    return { node, status, go(step) { stop(); go(step); }, again: () => go(now), get now() { return now; } };
+    return { node, status, go(step) { stop(); go(step); }, again: () => show(now), play: start,
+      get now() { return now; } };
   }
 
   /** The neurons of a population as squares, `across` in a row; lit(i) says which fire. */
