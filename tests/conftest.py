@@ -11,6 +11,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+pytest_plugins = ["data_files"]  # fixtures: data sets and servers
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 

@@ -1,41 +1,71 @@
 """Fetch files over HTTP: checked, resumable, from the first mirror that delivers.
 
-pooch verifies the checksums and moves finished files into place; this module gives it a
-downloader that resumes (``FILE.part``, HTTP ``Range``), tries the mirrors in order, and turns
-every failure into one line.  It is also the only place that knows how to let torchvision do
-the work.
+requests speaks HTTP.  What it leaves to its callers is here: going on where a transfer broke off
+(a part file, HTTP ``Range``), the mirrors in their order, an end to servers that never end or
+hardly move, and one line for every failure.  This is also the only place that knows how to let
+torchvision do the work.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from typing import BinaryIO
 
 from sbp.errors import DataError, FileError
 
 #: Seconds to wait for a connection, and for the next bytes once connected.
 TIMEOUT = (10.0, 30.0)
+#: The least bytes a second, over the last so many seconds: a slower mirror is given up.
+LEAST_SPEED, WINDOW = 2_000, 20.0
 #: Transfers that broke off are resumed this often before the next mirror is tried.
 ATTEMPTS = 3
-#: Bytes read at a time, and at most lost when a transfer breaks off.
-CHUNK = 1 << 14
+#: Bytes read at a time.
+CHUNK = 1 << 16
+#: How the names begin of what is not finished; nothing else begins so.
+PART, TORCHVISION = ".sbp-part-", ".sbp-torchvision-"
 
 Advance = Callable[[str, int, "int | None"], None]
 
 
-class _CutOff(Exception):
-    """The connection ended before the announced length; what arrived is kept for resuming."""
+@dataclass(frozen=True)
+class Wanted:
+    """A file to fetch.
+
+    Attributes
+    ----------
+    name : str
+    largest : int
+        Bytes that it cannot exceed; whoever sends more is cut off.
+    check : callable
+        Called with the path of the whole file; raises DataError if it is the wrong one.
+    """
+
+    name: str
+    largest: int
+    check: Callable[[Path], object]
+
+
+class _GaveUp(Exception):
+    """A mirror did not deliver; `again` if what arrived is kept and asking again may help."""
+
+    def __init__(self, reason: str, again: bool = False) -> None:
+        super().__init__(reason)
+        self.again = again
 
 
 def fetch(
-    folder: Path, files: Mapping[str, str], mirrors: Sequence[str], *, progress: bool = True
+    folder: Path, files: Sequence[Wanted], mirrors: Sequence[str], *, progress: bool = True
 ) -> None:
     """Fetch files that are absent from a folder; files that exist are never touched.
 
@@ -43,8 +73,7 @@ def fetch(
     ----------
     folder : Path
         Where the files go; made if it does not exist.
-    files : mapping of str to str
-        File name -> md5 checksum, 32 hexadecimal digits.
+    files : sequence of Wanted
     mirrors : sequence of str
         Base URLs, tried in this order for each file: ``BASE/FILE``.
     progress : bool
@@ -54,15 +83,16 @@ def fetch(
     Raises
     ------
     DataError
-        No mirror delivered a file with the right checksum.
+        No mirror delivered a file with the right content.
     FileError
         The folder cannot be made or written, or the disk is full.
     """
     make_folder(folder)
     with _locked(folder), _progress(progress) as advance:
-        for name, md5 in files.items():
-            if not os.path.lexists(folder / name):  # another process may have fetched it
-                _fetch_file(folder, name, md5, mirrors, advance)
+        _remove_leftovers(folder, [wanted.name for wanted in files])
+        for wanted in files:
+            if not os.path.lexists(folder / wanted.name):  # another process may have fetched it
+                _fetch_file(folder, wanted, mirrors, advance)
 
 
 def fetch_with_torchvision(
@@ -98,7 +128,8 @@ def fetch_with_torchvision(
         f"socket.setdefaulttimeout({TIMEOUT[1]})\n"
         "getattr(torchvision.datasets, sys.argv[2])(sys.argv[1], download=True)\n"
     )
-    with _locked(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".torchvision-") as tmp:
+    with _locked(folder), tempfile.TemporaryDirectory(dir=folder, prefix=TORCHVISION) as tmp:
+        _remove_leftovers(folder, files, but=tmp)
         subprocess.run(
             [sys.executable, "-c", script, tmp, dataset],
             stdin=subprocess.DEVNULL,
@@ -121,150 +152,164 @@ def make_folder(folder: Path) -> None:
         raise _cannot_write(folder, error) from error
 
 
-def _fetch_file(
-    folder: Path, name: str, md5: str, mirrors: Sequence[str], advance: Advance
-) -> None:
-    """Fetch one file from the first mirror that delivers it; see `fetch`."""
-    pooch = import_pooch()
-    import requests
-    import urllib3
+def tidy(folder: Path) -> None:
+    """Remove what killed processes left unfinished, once nothing is missing any more.
 
-    part = folder / f"{name}.part"
+    Nothing happens where another process is fetching into the folder.
+    """
+    if _leftovers(folder):
+        with suppress(BlockingIOError, FileError), _locked(folder, wait=False):
+            _remove_leftovers(folder)
+
+
+def _leftovers(folder: Path) -> list[Path]:
+    return [*folder.glob(f"{PART}*"), *folder.glob(f"{TORCHVISION}*")]
+
+
+def _remove_leftovers(folder: Path, still_wanted: Sequence[str] = (), but: str = "") -> None:
+    keep = {*(PART + name for name in still_wanted), os.path.basename(but)}
+    for path in _leftovers(folder):
+        if path.name not in keep:
+            with suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _fetch_file(folder: Path, wanted: Wanted, mirrors: Sequence[str], advance: Advance) -> None:
+    """Fetch one file from the first mirror that delivers it; see `fetch`."""
+    part = folder / f"{PART}{wanted.name}"
     failures = []
     for mirror in mirrors:
-        url = f"{mirror.rstrip('/')}/{name}"
+        url = f"{mirror.rstrip('/')}/{wanted.name}"
         reason = "no answer"
         for _ in range(ATTEMPTS):
             had = _size(part)
             try:
-                with _quiet(pooch):
-                    pooch.retrieve(
-                        url,
-                        known_hash=f"md5:{md5}",
-                        fname=name,
-                        path=folder,
-                        downloader=_Resuming(part, advance),
-                    )
+                _transfer(url, part, wanted, advance)
+                wanted.check(part)
+                os.replace(part, folder / wanted.name)
                 return
-            except _CutOff as error:
+            except _GaveUp as error:
                 reason = str(error)
-                if _size(part) <= had:
+                if not error.again or _size(part) == had:
                     break  # nothing new arrived: asking again will not help
-            except requests.HTTPError as error:
-                reason = str(error).split(" for url", 1)[0]
-                break
-            except requests.Timeout:
-                reason = "timed out"
-                break
-            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                reason = f"no connection ({type(error).__name__})"
-                break
+            except DataError as error:
+                part.unlink(missing_ok=True)
+                reason = f"not the published file: {_without_path(error, part)}"
+                if not had:
+                    break  # else what an earlier try left was bad: start from zero
             except FileError:
                 raise
-            except ValueError:  # from pooch, which has deleted the file
-                reason = f"wrong checksum, expected md5 {md5}"
-                if not had:
-                    break  # else the part left by an earlier run was bad: start from zero
             except OSError as error:
-                raise _cannot_write(folder / name, error) from error
+                raise _cannot_write(folder / wanted.name, error) from error
         failures.append(f"{url} ({reason})")
-    raise DataError(f"cannot fetch {name}: tried {', '.join(failures) or 'no mirror'}")
+    raise DataError(f"cannot fetch {wanted.name}: tried {', '.join(failures) or 'no mirror'}")
 
 
-class _Resuming:
-    """A downloader for pooch that keeps what arrived in a part file and goes on from there."""
+def _transfer(url: str, part: Path, wanted: Wanted, advance: Advance) -> None:
+    """Ask a mirror for what is not in the part file yet.
 
-    def __init__(self, part: Path, advance: Advance) -> None:
-        self.part = part
-        self.advance = advance
+    Raises
+    ------
+    _GaveUp
+        If not all of it arrived.
+    """
+    import requests
+    import urllib3
 
-    def __call__(self, url: str, output_file: str, pooch: object, check_only: bool = False) -> None:
-        import requests
-        import urllib3
-
-        start = _size(self.part)
-        # Asking for the bytes as they are: the checksum is that of the packed file.
-        headers = {"Accept-Encoding": "identity"}
-        if start:
-            headers["Range"] = f"bytes={start}-"
+    start = _size(part)
+    if start > wanted.largest:
+        part.unlink()
+        start = 0
+    # The bytes as they are: a packed file is to stay packed.
+    headers = {"Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    try:
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-            if response.status_code == requests.codes.requested_range_not_satisfiable:
-                os.replace(self.part, output_file)  # nothing is left: the checksum decides
-                return
+            if start and response.status_code == requests.codes.requested_range_not_satisfiable:
+                return  # nothing is left to send: the check decides
             response.raise_for_status()
             resumed = response.status_code == requests.codes.partial_content
             length = response.headers.get("Content-Length", "")
             done = start if resumed else 0
             total = done + int(length) if length.isdigit() else None
-            with _open_part(self.part, "ab" if resumed else "wb") as write:
-                try:
-                    for chunk in response.raw.stream(CHUNK, decode_content=False):
-                        write(chunk)
-                        done += len(chunk)
-                        self.advance(url, done, total)
-                except urllib3.exceptions.HTTPError as error:
-                    raise _CutOff(f"cut off after {done} of {total or '?'} bytes") from error
-        if total is not None and done < total:  # urllib3 before 2.0 does not notice
-            raise _CutOff(f"cut off after {done} of {total} bytes")
-        os.replace(self.part, output_file)
+            if total is not None and total > wanted.largest:
+                raise _GaveUp(f"{total:,} bytes, more than the {wanted.largest:,} it can have")
+            moves = _Moves()
+            with _open_part(part, "ab" if resumed else "wb") as file:
+                # Whatever is there at once: a full chunk might be an hour in coming.
+                while chunk := response.raw.read1(CHUNK, decode_content=False):
+                    done += len(chunk)
+                    if done > wanted.largest:
+                        part.unlink()
+                        raise _GaveUp(f"sent more than the {wanted.largest:,} bytes it can have")
+                    _write(file, part, chunk)
+                    advance(url, done, total)
+                    moves.check(len(chunk))
+    except requests.HTTPError as error:
+        raise _GaveUp(str(error).split(" for url", 1)[0]) from error
+    except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
+        raise _GaveUp("timed out") from error
+    except (urllib3.exceptions.ProtocolError, urllib3.exceptions.ResponseError) as error:
+        raise _GaveUp(f"cut off after {_size(part)} bytes", again=True) from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise _GaveUp(f"no connection ({type(error).__name__})") from error
+    if total is not None and done < total:
+        raise _GaveUp(f"cut off after {done} of {total} bytes", again=True)
+
+
+class _Moves:
+    """Gives up a transfer that hardly moves."""
+
+    def __init__(self) -> None:
+        self.arrivals = deque([(time.monotonic(), 0)])
+        self.bytes = 0
+
+    def check(self, n: int) -> None:
+        """Count `n` bytes that arrived now; _GaveUp if the last `WINDOW` seconds brought few."""
+        now = time.monotonic()
+        self.arrivals.append((now, n))
+        self.bytes += n
+        while now - self.arrivals[0][0] > WINDOW:
+            self.bytes -= self.arrivals.popleft()[1]
+            if self.bytes < LEAST_SPEED * WINDOW:
+                raise _GaveUp(f"slower than {LEAST_SPEED:,} bytes a second")
 
 
 @contextmanager
-def _open_part(part: Path, mode: str) -> Iterator[Callable[[bytes], object]]:
+def _open_part(part: Path, mode: str) -> Iterator[BinaryIO]:
     """Open the part file unbuffered, so that what arrived is on disk if the process ends."""
     try:
         file = open(part, mode, buffering=0)
     except OSError as error:
         raise _cannot_write(part, error) from error
-
-    def write(chunk: bytes) -> None:
-        try:
-            while chunk:
-                chunk = chunk[file.write(chunk) :]
-        except OSError as error:
-            raise _cannot_write(part, error) from error
-
     with file:
-        yield write
+        yield file  # type: ignore[misc]
 
 
-def import_pooch() -> ModuleType:
-    """Import pooch, and see to it that it does not bring tqdm along.
-
-    pooch imports tqdm where it finds it, and `import lava` fails once tqdm is loaded; the
-    progress bar here is rich's.
-    """
-    names = ("tqdm", "tqdm.auto")
-    hide = "pooch" not in sys.modules and "tqdm" not in sys.modules
-    if hide:
-        sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type]
+def _write(file: BinaryIO, part: Path, chunk: bytes) -> None:
     try:
-        import pooch
-    finally:
-        if hide:
-            for name in names:
-                sys.modules.pop(name, None)
-    return pooch
+        while chunk:
+            chunk = chunk[file.write(chunk) :]
+    except OSError as error:
+        raise _cannot_write(part, error) from error
+
+
+def _without_path(error: DataError, path: Path) -> str:
+    return str(error).replace(f"data file {path} ", "it ").replace(str(path), "it")
 
 
 @contextmanager
-def _quiet(pooch: ModuleType) -> Iterator[None]:
-    """Keep pooch's log messages off standard error while we fetch."""
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel("ERROR")
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path, wait: bool = True) -> Iterator[None]:
     """Hold the folder's lock, so that processes started together do not fetch the same file.
 
     Where a folder cannot be locked (Windows, some network file systems) nothing is held; a
-    file spoiled by two writers is then caught by its checksum.
+    file spoiled by two writers is then caught by its check.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process holds it and we do not `wait`.
     """
     try:
         import fcntl
@@ -276,8 +321,12 @@ def _locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise _cannot_write(folder, error) from error
     try:
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass
         yield
     finally:
         os.close(descriptor)
