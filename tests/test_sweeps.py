@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import wait_for
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sbp import loihi
 from sbp.errors import MissingDependency, SpecError
@@ -50,38 +48,6 @@ def test_a_dead_output_is_below_zero_for_all_of_its_class() -> None:
     assert job.dead_outputs(sums, np.array([0, 0, 1, 2])) == [0, 1, 2]
     assert job.dead_outputs(sums, np.array([1, 0, 0, 2])) == [2]
     assert job.dead_outputs(sums, np.array([1, 1, 0, 0])) == []
-
-
-def test_shifts_move_the_window_and_zero_shift_is_the_crop() -> None:
-    whole = data.load("digits", crop=0).take(50)
-    pictures = whole.x_train.reshape(-1, 8, 8)
-    zero = np.zeros(50, int)
-    cropped = data.load("digits", crop=2).take(50)
-    assert np.array_equal(job.shifted(pictures, 2, zero, zero), cropped.x_train)
-
-
-@given(st.integers(0, 2**32), st.integers(1, 3), st.integers(1, 3))
-def test_shifted_equals_a_loop_over_pictures(seed: int, crop: int, largest: int) -> None:
-    rng = np.random.default_rng(seed)
-    pictures = rng.integers(0, 2, (6, 9, 8), dtype=np.uint8)
-    rows, columns = rng.integers(-min(crop, largest), min(crop, largest) + 1, (2, 6))
-    expected = [
-        picture[crop + r : 9 - crop + r, crop + c : 8 - crop + c].ravel()
-        for picture, r, c in zip(pictures, rows, columns, strict=True)
-    ]
-    assert np.array_equal(job.shifted(pictures, crop, rows, columns), expected)
-
-
-def test_shifts_are_new_in_every_epoch_and_the_same_for_a_seed() -> None:
-    one = Job("digits", crop=1, shift=1, n_train=100, n_test=50)
-    _, inputs = job.images_of(one, None)
-    _, again = job.images_of(one, None)
-    assert np.array_equal(inputs(1), again(1))
-    assert not np.array_equal(inputs(1), inputs(2))
-    rows, columns = job.shifts_of(0, 1, 9000, 1)
-    for drawn in (rows, columns):
-        # Each of -1, 0, 1 about 3,000 times; 5 standard deviations are 224.
-        assert np.abs(np.bincount(drawn + 1, minlength=3) - 3000).max() < 224
 
 
 def test_the_test_set_is_never_shifted() -> None:

@@ -1,7 +1,6 @@
 """One training of a sweep: what it is made of, and running it.
 
-The jobs may shift their training images at random, by up to `shift` pixels, anew in every epoch:
-the window that the crop leaves moves over the picture, so a shift is at most as large as the crop.
+The jobs may shift their training images at random, anew in every epoch; see `sbp.learn.augment`.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from sbp.circuits.gating import CLOSED_LIMIT
 from sbp.errors import SpecError
 from sbp.files import arrays_digest
 from sbp.learn import data
+from sbp.learn.augment import Shifts
 from sbp.learn.data import Dataset
 from sbp.learn.training import Measures, epoch_order, initial_weights, one_hot, sizes_of
 from sbp.program import lower
@@ -136,12 +136,7 @@ def images_of(
     dataset = dataset.take(job.n_train, job.n_test)
     if not job.shift:
         return dataset, lambda epoch: dataset.x_train
-    uncut = data.load(job.dataset, root=root, crop=0, threshold=job.threshold).take(job.n_train)
-    assert uncut.image_shape is not None
-    pictures = uncut.x_train.reshape(-1, *uncut.image_shape)
-    return dataset, lambda epoch: shifted(
-        pictures, job.crop or 0, *shifts_of(job.seed, epoch, len(pictures), job.shift)
-    )
+    return dataset, Shifts.of(dataset, job.shift, job.seed, root=root)
 
 
 def checksums(jobs: Iterable[Job], root: str | None) -> dict[Job, str]:
@@ -161,37 +156,6 @@ def checksums(jobs: Iterable[Job], root: str | None) -> dict[Job, str]:
             found[key] = dataset.take(job.n_train, job.n_test).checksum
         sums[job] = found[key]
     return sums
-
-
-def shifts_of(seed: int, epoch: int, n: int, largest: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns by which each picture's window moves: int64 (n,), -largest .. largest."""
-    drawn = np.random.default_rng([seed, 2, epoch]).integers(-largest, largest + 1, (2, n))
-    return drawn[0], drawn[1]
-
-
-def shifted(pictures: np.ndarray, crop: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Crop every picture with a window moved by its own (row, column).
-
-    Parameters
-    ----------
-    pictures : ndarray of uint8, shape (n, height, width)
-    crop : int
-        Pixels cut off at every side by the window in the middle.
-    rows, columns : ndarray of int, shape (n,)
-        -crop .. crop.
-
-    Returns
-    -------
-    ndarray of uint8, shape (n, (height - 2 * crop) * (width - 2 * crop))
-    """
-    n, height, width = pictures.shape
-    high, wide = height - 2 * crop, width - 2 * crop
-    found = np.empty((n, high, wide), np.uint8)
-    for row, column in itertools.product(np.unique(rows), np.unique(columns)):
-        own = (rows == row) & (columns == column)
-        top, left = crop + row, crop + column
-        found[own] = pictures[own, top : top + high, left : left + wide]
-    return found.reshape(n, -1)
 
 
 def chip_limits(sizes: tuple[int, int, int]) -> dict[str, float]:
