@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sbp.learn import data, idx
+from sbp.learn import data, fetch, idx
 
 REPOSITORY = Path(__file__).parents[1]
 FILES = tuple(idx.IDX_FILES.values())
@@ -71,11 +71,11 @@ def one_line(caught: pytest.ExceptionInfo, *parts: object) -> str:
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Bytes and time of change of every file below a folder."""
+    """Bytes and time of change of every file below a folder, but for locks."""
     return {
         str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != fetch.LOCK
     }
 
 

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import filelock
+
 from sbp.errors import DataError, FileError
 
 #: Seconds to wait for a connection, and for the next bytes once connected.
@@ -34,6 +36,7 @@ ATTEMPTS = 3
 CHUNK = 1 << 16
 #: How the names begin of what is not finished; nothing else begins so.
 PART, TORCHVISION = ".sbp-part-", ".sbp-torchvision-"
+LOCK = ".sbp-lock"  #: stays, as lock files have to
 
 Advance = Callable[[str, int, "int | None"], None]
 
@@ -158,7 +161,7 @@ def tidy(folder: Path) -> None:
     Nothing happens where another process is fetching into the folder.
     """
     if _leftovers(folder):
-        with suppress(BlockingIOError, FileError), _locked(folder, wait=False):
+        with suppress(filelock.Timeout, FileError), _locked(folder, wait=False):
             _remove_leftovers(folder)
 
 
@@ -303,33 +306,26 @@ def _without_path(error: DataError, path: Path) -> str:
 def _locked(folder: Path, wait: bool = True) -> Iterator[None]:
     """Hold the folder's lock, so that processes started together do not fetch the same file.
 
-    Where a folder cannot be locked (Windows, some network file systems) nothing is held; a
-    file spoiled by two writers is then caught by its check.
+    On a file system without locks nothing is held; a file spoiled by two writers is then caught
+    by its check.
 
     Raises
     ------
-    BlockingIOError
+    filelock.Timeout
         If another process holds it and we do not `wait`.
     """
+    lock = filelock.FileLock(folder / LOCK, timeout=-1 if wait else 0)
     try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
+        with suppress(NotImplementedError):
+            lock.acquire()
+    except filelock.Timeout:
+        raise
     except OSError as error:
         raise _cannot_write(folder, error) from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise
-        except OSError:
-            pass
         yield
     finally:
-        os.close(descriptor)
+        lock.release()
 
 
 @contextmanager

@@ -36,6 +36,7 @@ import numpy as np
 from platformdirs import user_cache_dir
 
 from sbp.errors import DataError, FileError
+from sbp.files import ALWAYS, TIMES
 from sbp.learn.dataset import Pictures, Root
 from sbp.learn.fetch import Wanted, fetch, fetch_with_torchvision, tidy
 
@@ -50,8 +51,6 @@ IDX_FILES = {
 FOLDERS = ("MNIST", "FashionMNIST", "KMNIST", "EMNIST", "QMNIST")
 #: Types of values: the format's code -> NumPy's.
 TYPES = {0x08: ">u1", 0x0C: ">i4"}
-#: A packed file may hold this many bytes, or `TIMES` its own size if that is more.
-ALWAYS, TIMES = 1 << 28, 64
 #: Most rows, and most columns, of a picture.
 LARGEST_PICTURE = 1 << 12
 

@@ -26,10 +26,12 @@ from warnings import warn
 import numpy as np
 
 from sbp.errors import DataError, FileError
-from sbp.files import read_npz
+from sbp.files import Member, read_npz
 from sbp.learn.dataset import ARRAYS, Dataset, binarise, checked_arrays, how, option
 from sbp.learn.idx import IDX_FILES, read_idx
 
+#: What is read of a FILE.npz, of whatever kind: the checks below say more.
+MEMBERS = {**dict.fromkeys(ARRAYS, Member()), "image_shape": Member(needed=False)}
 #: Threshold of grey pictures in idx files: half of full scale.
 IDX_THRESHOLD = 129
 _IDX_NAME = re.compile(
@@ -49,13 +51,7 @@ _IDX_KEYS = {
 
 def load_npz(path: Path, crop: int | None = None, threshold: float | None = None) -> Dataset:
     """The user's ``FILE.npz``; see `sbp.learn.data.load`."""
-    arrays = read_npz(path, "data set")
-    missing = [key for key in ARRAYS if key not in arrays]
-    if missing:
-        raise DataError(
-            f"{path} lacks {', '.join(missing)}; it has {', '.join(arrays) or 'nothing'}",
-            allowed=f"the arrays {', '.join(ARRAYS)}, and image_shape if wanted",
-        )
+    arrays = read_npz(path, "data set", MEMBERS)
     shape: tuple[int, int] | None = None
     for key in ("x_train", "x_test"):
         arrays[key], found = _rows(path, key, arrays[key])
