@@ -248,7 +248,7 @@ def recall(
     facts : mapping
         `Dataset.facts`, as the run's history holds them.
     near : path, optional
-        The run's folder: one's own file is also looked for in it and beside it.
+        The run's folder, or a file in it: one's own data are also looked for there and beside it.
     root, download, progress
         As for `load`.
     crop, threshold
@@ -268,7 +268,7 @@ def recall(
     if not path and name not in names():
         own_name = f", but its name, {name!r}" if name else ""
         raise DataError(
-            f"the run does not say where the data are that it was trained on{own_name}",
+            f"{near or 'the run'} does not say where the data are that it was trained on{own_name}",
             do="name them with --dataset",
         )
     place: str | Path = _where(Path(path), near) if path else str(name)
@@ -285,8 +285,11 @@ def recall(
     if path and not changed and n_train is not None and n_test is not None:
         fits = n_train <= len(found.x_train) and n_test <= len(found.x_test)
         if not fits or found.take(n_train, n_test).checksum != facts.get("data_checksum"):
-            warn(f"{place} has changed since the run was trained on it", RuntimeWarning,
-                 stacklevel=2)  # fmt: skip
+            warn(
+                f"{place} has changed since {near or 'the run'} was trained on it",
+                RuntimeWarning,
+                stacklevel=2,
+            )
     return found
 
 
@@ -294,11 +297,12 @@ def _where(path: Path, near: str | os.PathLike[str] | None) -> Path:
     """Where one's own data are now: as they were named, or moved along with the run."""
     places = [path]
     if near is not None:
-        places += [Path(near) / path.name, Path(near).parent / path.name]
+        folder = Path(near) if Path(near).is_dir() else Path(near).parent
+        places += [folder / path.name, folder.absolute().parent / path.name]
     for place in places:
         if place.exists() or own.is_idx(place):
             return place
     raise DataError(
-        f"the data that the run was trained on, {path}, are not there any more",
+        f"the data that {near or 'the run'} was trained on, {path}, are not there any more",
         do="name them with --dataset",
     )

@@ -36,7 +36,8 @@ class History(msgspec.Struct):
     digest: Digest | UnsetType = UNSET
     dataset: str | UnsetType = UNSET
     crop: Count | None = None
-    threshold: Count | None = None
+    threshold: Annotated[float, Meta(ge=0, le=1e12)] | None = None
+    data_path: str | None = None
     run: Count = 0
     matrices: list[str] = []  # of a circuit of one's own, whose names are not W1 .. WL
 

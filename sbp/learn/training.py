@@ -544,7 +544,7 @@ def train(
     task = task or settings.task(dataset)
     identity = _identity(dataset, settings, task)
     known = {
-        **_facts(dataset),
+        **dataset.facts,
         **(facts or {}),
         "epochs_asked": settings.epochs,
         "evaluations": settings.evaluations,
@@ -607,10 +607,6 @@ def _identity(dataset: Dataset, settings: Settings, task: Task) -> dict[str, Any
         "program_digest": task.learning_program.digest,
         **({"equal_copies": True} if settings.equal_copies else {}),
     }
-
-
-def _facts(dataset: Dataset) -> dict[str, Any]:
-    return getattr(dataset, "facts", {"crop": dataset.crop, "threshold": dataset.threshold})
 
 
 def _check_epochs(saved: Checkpoint, settings: Settings) -> None:

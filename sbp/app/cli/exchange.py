@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sbp.app.cli.options import dataset_of, examples, load_weights
+from sbp.app.cli.options import examples, history_of, load_weights
 from sbp.app.cli.paths import FILE, OUT_RUN, RUN, Writes, command
 from sbp.errors import FileError
 
@@ -60,10 +60,8 @@ def export(run: str, file: Path, form: str | None, neuron: str | None) -> None:
     weights = load_weights(run)
     from sbp.app import exchange
 
-    try:
-        about = {"dataset": dataset_of(run)[0]}
-    except click.UsageError:
-        about = {}
+    name = history_of(run).get("dataset")
+    about = {"dataset": name} if name else {}
     exchange.write(file, weights, form, about, neuron=neuron or "cuba")
     size = file.stat().st_size / 1000
     click.echo(f"{file}: {exchange.facts(weights, None)['sizes']}, {form}, {size:,.1f} kB")

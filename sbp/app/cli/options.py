@@ -47,6 +47,24 @@ class Sizes(click.ParamType):
         return tuple(map(int, parts))
 
 
+class Number(click.ParamType):
+    """A number above 0; a whole one stays an int."""
+
+    name = "N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The text as a number."""
+        try:
+            number = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number", param, ctx)
+        if not 0 < number < float("inf"):
+            self.fail(f"{value} is not a number above 0", param, ctx)
+        return int(number) if number.is_integer() else number
+
+
 class SampleRange(click.ParamType):
     """Samples "N" (the first N) or "START:STOP"."""
 
@@ -101,8 +119,9 @@ PLACE_OPTIONS = options(
     click.option(
         "--threshold",
         metavar="N",
-        type=POSITIVE,
-        help="Least value of a pixel that spikes; default as published.",
+        type=Number(),
+        help="Least value of a pixel that spikes; default as published.  Your own grey pictures "
+        "need one.",
     ),
 )
 CIRCUIT_VARIANT = options(
@@ -139,8 +158,9 @@ def dataset_options(default: str | None) -> Decorator:
             type=DATASET,
             default=default,
             show_default=default is not None,
-            metavar="digits|mnist|fashion-mnist|FILE.npz",
-            help="Data set, or your own x_train, y_train, x_test, y_test (x holds 0 and 1)."
+            metavar="NAME|FILE.npz|FOLDER",
+            help="digits, mnist-5k, mnist, fashion-mnist or another that `sbp info` lists; your "
+            "own x_train, y_train, x_test, y_test; or a folder of idx files."
             + (
                 "" if default else "  Default: the one the network was trained on, else the digits."
             ),
@@ -176,7 +196,7 @@ def engine_options(engine: str, layout: str | None) -> dict[str, Any]:
 
 
 def load_dataset(
-    name: str, data_dir: Path | None, crop: int | None, threshold: int | None
+    name: str, data_dir: Path | None, crop: int | None, threshold: float | None
 ) -> Dataset:
     """`sbp.learn.data.load`."""
     from sbp.learn import data
@@ -189,14 +209,24 @@ def load_dataset_for(
     name: str | None,
     data_dir: Path | None,
     crop: int | None,
-    threshold: int | None,
+    threshold: float | None,
 ) -> Dataset:
-    """The data set `name`; without one that of the saved `weights`, as it was then, else digits."""
+    """The data set `name`; without one that of the saved `weights`, as it was then, else digits.
+
+    Where answers on it are no test score of the network, a line on standard error says so.
+    """
+    from sbp.learn import data
+
+    facts = history_of(weights) if weights is not None else {}
+    if name is None and weights == PRETRAINED:
+        name = data.best_mnist(data_dir)
     if name is None and weights is not None:
-        name, usual_crop, usual_threshold = dataset_of(weights)
-        crop = usual_crop if crop is None else crop
-        threshold = usual_threshold if threshold is None else threshold
-    return load_dataset(name or "digits", data_dir, crop, threshold)
+        found = data.recall(facts, near=weights, root=data_dir, crop=crop, threshold=threshold)
+    else:
+        found = load_dataset(name or "digits", data_dir, crop, threshold)
+    if note := found.no_test_of(facts.get("dataset")):
+        click.echo(f"note: {note}", err=True)
+    return found
 
 
 def _must_exist(where: str) -> None:
@@ -228,16 +258,3 @@ def history_of(where: str) -> dict[str, Any]:
         return checkpoint.load_history(where)
     except SbpError:
         return {}
-
-
-def dataset_of(where: str) -> tuple[str, int | None, int | None]:
-    """Name, crop and threshold of the data that saved weights were trained on."""
-    history = history_of(where)
-    name = history.get("dataset")
-    if name in ("digits", "mnist", "fashion-mnist"):
-        return name, history.get("crop"), history.get("threshold")
-    own = f", but its name, {name!r}" if name else ""
-    raise click.UsageError(
-        f"{where} does not say where the data are that it was trained on{own}; "
-        "name them with --dataset"
-    )

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from sbp.errors import FileError
+from sbp.errors import FileError, SbpError
 
 PRETRAINED = "pretrained"
 #: Endings of the files that people keep beside ours: a file of another kind has none of them.
@@ -86,9 +86,13 @@ class DatasetName(Reads):
         return self.text(value, param, ctx)
 
     def files(self, value: str) -> Iterable[Path]:
-        """One's own file, or what lies in one's own folder."""
-        path = Path(value)
-        return [path, *path.iterdir()] if path.is_dir() else [path]
+        """Every file that is read, of one's own and of those that have a name."""
+        from sbp.learn.data import inputs
+
+        try:
+            return inputs(value)
+        except SbpError:  # told when it is loaded
+            return [Path(value)]
 
 
 class DataFolder(Reads):

@@ -155,7 +155,7 @@ def raster(
     dataset: str | None,
     data_dir: Path | None,
     crop: int | None,
-    threshold: int | None,
+    threshold: float | None,
     sample: int | None,
     count: int,
     weights: str | None,

@@ -175,7 +175,7 @@ def trace(
     dataset: str | None,
     data_dir: Path | None,
     crop: int | None,
-    threshold: int | None,
+    threshold: float | None,
     samples: slice,
     split: str,
     hidden: int,

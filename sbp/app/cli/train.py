@@ -300,6 +300,7 @@ def _write_json(path: Path | None, result: Result, data: Dataset) -> None:
         "finished": result.finished,
         **result.provenance,
         "source": data.source,
+        "note": data.note,
         "n_test": len(data.x_test),
         "weights_digest": result.digest,
         "versions": versions(),
@@ -331,6 +332,8 @@ def _report(result: Result, data: Dataset, out: Path | None, json_file: Path | N
         )
     title = f"Accuracy on {len(data.x_test):,} test samples"
     table(title, ("", f"epoch {last['epoch']}", "best", "at epoch", ""), rows)
+    if data.note:
+        click.echo(f"{data.name}: {data.note}")
     seconds = sum(epoch["seconds"] for epoch in result.epochs)
     learned = result.samples
     click.echo(f"learned {learned:,} samples in {span(seconds)}: {learned / seconds:,.0f} a second")
@@ -363,7 +366,7 @@ def evaluate(
     dataset: str | None,
     data_dir: Path | None,
     crop: int | None,
-    threshold: int | None,
+    threshold: float | None,
     engine: str,
     layout: str | None,
     test_samples: int | None,
@@ -404,6 +407,8 @@ def evaluate(
                 "engine": engine,
                 "dataset": data.name,
                 "source": data.source,
+                "note": data.note,
+                "no_test_score": data.no_test_of(history_of(run).get("dataset")),
                 "data_checksum": data.checksum,
                 "n_test": len(data.x_test),
                 "weights_digest": arrays_digest(weights),
@@ -419,4 +424,6 @@ def evaluate(
         ("", "test set", ""),
         [(n, shown(n, getattr(measures, n)), MEANING[n]) for n in MEASURES],
     )
+    if data.note:
+        click.echo(f"{data.name}: {data.note}")
     click.echo(f"{len(data.x_test) / seconds:,.0f} samples a second")
