@@ -216,7 +216,7 @@ def test_own_data_that_is_not_binary(refused, tmp_path):
     x[1, 2] = 0.5
     np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x * 0, y_test=y)
     message = refused("train", "--dataset", tmp_path / "d.npz")
-    for part in ("x_train[1, 2] is 0.5", "0 and 1", "binarise"):
+    for part in ("x_train[1, 2] is 0.5", "0 and 1", "--threshold"):
         assert part in message
 
 

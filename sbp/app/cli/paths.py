@@ -89,10 +89,11 @@ class DatasetName(Reads):
         """Every file that is read, of one's own and of those that have a name."""
         from sbp.learn.data import inputs
 
-        try:
-            return inputs(value)
-        except SbpError:  # told when it is loaded
-            return [Path(value)]
+        path = Path(value)
+        found = [path, *path.iterdir()] if path.is_dir() else [path]
+        with suppress(SbpError):  # told when it is loaded
+            found += inputs(value)
+        return found
 
 
 class DataFolder(Reads):
