@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sbp.files import arrays_digest
-from sbp.learn.idx import SOURCES, read_files
+from sbp.learn.idx import FASHION_MNIST
 from sbp.reproduce import numpy_model
 from sbp.reproduce.claim import Claim, Measurement, Quantity, claim
 from sbp.reproduce.numpy_model import AUTHORS, EPOCHS, Figures, Rules
@@ -119,9 +119,7 @@ def _pixels(
     bench: Bench, n_train: int, n_test: int
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """The first grey pictures with their labels: training and test."""
-    x, y, x_test, y_test = read_files(
-        SOURCES["fashion-mnist"], bench.root, download=False, progress=False
-    )
+    x, y, x_test, y_test = FASHION_MNIST.read(bench.root, download=False, progress=False)
     return (
         (x[:n_train].reshape(n_train, -1), y[:n_train]),
         (x_test[:n_test].reshape(n_test, -1), y_test[:n_test]),
