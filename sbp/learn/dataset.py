@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from sbp.errors import DataError
+from sbp.spec import is_whole
 
 #: The four arrays of a data set, in the order of `Dataset.checksum`.
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -300,8 +301,7 @@ def option(name: str, value: float | None, usual: int, least: int, most: int) ->
     """The value of an option, or the usual one if it is None; DataError if out of range."""
     if value is None:
         return usual
-    is_integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not is_integer or not least <= value <= most:
+    if not is_whole(value) or not least <= value <= most:
         raise DataError(f"{name} is {value!r}", allowed=f"integers {least} to {most}")
     return int(value)
 
