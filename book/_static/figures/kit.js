@@ -129,14 +129,28 @@
       root.replaceChildren();
       build(root, window.SBP_FIGURES);
     }
-    for (const link of document.querySelectorAll("a[href^='#phase-']")) {
-      link.addEventListener("click", (event) => {
-        const figure = document.querySelector("[data-figure='turn']");
-        if (!figure) return;
-        event.preventDefault();
-        figure.dispatchEvent(new CustomEvent("phase", { detail: Number(link.hash.slice(7)) }));
-        figure.scrollIntoView({ block: "nearest", behavior: still() ? "auto" : "smooth" });
-      });
+    linkPhases();
+  }
+
+  /** "phase 7" in the text of a page that shows a turn moves the figure to that phase. */
+  function linkPhases() {
+    const figure = document.querySelector("[data-figure='turn'][data-ready]");
+    const article = document.querySelector("article, .bd-article");
+    if (!figure || !article) return;
+    const walk = document.createTreeWalker(article, NodeFilter.SHOW_TEXT, (node) =>
+      (node.parentElement.closest("p, li, td, figcaption")
+        && !node.parentElement.closest("a, code, .sbp-figure, .math, mjx-container")
+        && /\bphases? \d+/.test(node.data) ? NodeFilter.FILTER_ACCEPT : NodeFilter.FILTER_SKIP));
+    const found = [];
+    while (walk.nextNode()) found.push(walk.currentNode);
+    for (const node of found) {
+      const parts = node.data.split(/(\bphases? \d+)/);
+      node.replaceWith(...parts.map((part, k) => (k % 2 === 0 ? part : el("a", {
+        href: "#", role: "button", class: "fig-phase", click(event) {
+          event.preventDefault();
+          figure.dispatchEvent(new CustomEvent("phase", { detail: Number(part.match(/\d+/)[0]) }));
+          figure.scrollIntoView({ block: "nearest", behavior: still() ? "auto" : "smooth" });
+        } }, part))));
     }
   }
 
