@@ -15,14 +15,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import wait_for
+from conftest import ENVIRONMENT, wait_for
 
 from sbp import loihi
 from sbp.errors import MissingDependency, SpecError
 from sbp.learn import data
+from sbp.learn.checkpoint import load_weights
 from sbp.learn.training import Settings, train
 from sbp.reproduce import provenance, sweeps
 from sbp.reproduce.sweeps import Job, cluster, job
+from sbp.task import Task
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {"dataset": "digits", "hidden": 20, "epochs": 2, "n_train": 200, "n_test": 50}
@@ -34,11 +36,15 @@ def stamps(folder: Path) -> dict[str, int]:
 
 def test_a_job_without_shifts_is_the_training_of_sbp_train() -> None:
     digits = data.load("digits").take(400, 100)
-    record = sweeps.run_job(Job("digits", hidden=30, seed=4, epochs=3, n_train=400, n_test=100))
+    record, weights = sweeps.run_job(
+        Job("digits", hidden=30, seed=4, epochs=3, n_train=400, n_test=100)
+    )
     trained = train(digits, Settings(engine="algebra", hidden=30, seed=4, epochs=3))
-    assert record["weights"] == trained.digest
-    assert record["data"] == digits.checksum
-    assert record["curves"]["membrane"] == [row["membrane"] for row in trained.epochs]
+    assert record["digest"] == weights.digest == trained.digest
+    assert record["data_checksum"] == digits.checksum
+    assert [row["membrane"] for row in record["epochs"]] == [
+        row["membrane"] for row in trained.epochs
+    ]
     assert record["check"]["differing weights"] == 0
     assert record["check"]["samples"] == 400
 
@@ -56,7 +62,7 @@ def test_the_test_set_is_never_shifted() -> None:
 
 
 def test_chip_limits_by_hand() -> None:
-    found = job.chip_limits((576, 2000, 10))
+    found = job.chip_limits(Task.of((576, 2000, 10)))
     assert found["neurons"] == 2 * 576 + 6 * 2000 + 7 * 10 + 12
     assert found["share of neurons"] == found["neurons"] / 131_072
     # 3 copies of W1, 3 + 2 of W2, a byte each, of 16 MiB.
@@ -90,7 +96,8 @@ def test_bad_jobs(fields: dict[str, Any], message: str) -> None:
 def test_bad_options_are_told_before_any_worker_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "_client", lambda *_: pytest.fail("a cluster was started"))
+    for name in ("_client", "run_job"):
+        monkeypatch.setattr(cluster, name, lambda *_, **__: pytest.fail("work was begun"))
     for options, message in [
         ({"dataset": "mnits"}, "unknown data set 'mnits'"),
         ({"hidden": (0,)}, "hidden is 0"),
@@ -109,14 +116,15 @@ def test_bad_options_are_told_before_any_worker_starts(
 def test_only_whole_results_of_the_present_code_count(tmp_path: Path) -> None:
     one = Job(**TINY)
     path = tmp_path / f"{one.id}.json"
-    record = sweeps.run_job(one)
+    outcome = sweeps.run_job(one)
+    record = outcome.record
     present, (checksum,) = job.code(), job.checksums([one], None).values()
 
     def finished() -> bool:
         return cluster.finished(one, tmp_path, present, checksum) is not None
 
     assert not finished()
-    provenance.write_record(path, record)
+    cluster.keep(one, outcome, tmp_path)
     assert finished()
     whole = path.read_text()
     for spoiled in (whole[:-20], whole.replace('"seed": 0', '"seed": 1'), "", "[]"):
@@ -125,22 +133,75 @@ def test_only_whole_results_of_the_present_code_count(tmp_path: Path) -> None:
     other = {**record, "code": {**present, "algebra.py": "0" * 16}}
     provenance.write_record(path, other)
     assert not finished()
-    provenance.write_record(path, {**record, "data": "0" * 64})
+    provenance.write_record(path, {**record, "data_checksum": "0" * 64})
     assert not finished()
+    # A record is no record because its checksum fits: what it holds is looked at.
+    for lie in ({"epochs": []}, {"epochs": [1]}, {"chip": None}, {"check": {"limit": "x"}},
+                {"sizes": "64-20-10"}, {"dead_outputs": 3}):  # fmt: skip
+        provenance.write_record(path, {**record, **lie})
+        assert not finished()
+    provenance.write_record(path, record)
+    assert finished()
+    path.with_suffix(".npz").unlink()
+    assert not finished(), "its weights are lost"
 
 
-def test_without_dask_only_what_is_missing_is_a_problem(
+def test_dask_is_needed_for_a_scheduler_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     one = Job(**TINY)
     with pytest.raises(MissingDependency, match=r"pip install 'spiking-backprop\[distributed\]'"):
-        sweeps.run([one], tmp_path)
-    provenance.write_record(tmp_path / f"{one.id}.json", sweeps.run_job(one))
+        sweeps.run([one], tmp_path, scheduler="tcp://127.0.0.1:9")
     (record,) = sweeps.run([one], tmp_path)
     assert record is not None
     assert record["job"]["hidden"] == 20
     assert not (tmp_path / ".sweep").exists()
+
+
+def test_curves_and_weights_are_kept_and_are_a_run_like_any_other(
+    tmp_path: Path, sbp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [Job(**TINY, seed=seed) for seed in range(2)]
+    records = sweeps.run(jobs, tmp_path, workers=2)
+    for one, record in zip(jobs, records, strict=True):
+        assert record is not None
+        path = tmp_path / f"{one.id}.npz"
+        assert load_weights(path).digest == record["digest"]
+        code, out, _ = sbp("evaluate", path, "--test-samples", 50)
+        assert code == 0
+        assert f"{100 * record['epochs'][-1]['spike']:.2f} %" in out
+    monkeypatch.chdir(tmp_path)
+    assert sbp("plot", "curve", *(f"{one.id}.json" for one in jobs), "--out", "c.svg")[0] == 0
+    assert "2 seeds" in Path("c.svg").read_text()
+
+
+def test_a_sweep_in_which_everything_fails_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(cluster, "run_job", fail)
+    assert sweeps.main("digits", hidden=(5,), seeds=3, epochs=1, out=tmp_path, workers=2) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert [line.rpartition(": ")[2] for line in lines[:3]] == ["no room"] * 3
+    assert lines[3] == ("3 of 3 jobs failed; run the same command again to repeat what is missing")
+
+
+def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from sbp.reproduce import sweeps\n"
+        "records = sweeps.run(sweeps.grid('digits', hidden=(5, 6), epochs=1, n_train=50), 'out')\n"
+        "print([record['sizes'] for record in records])\n"
+    )
+    done = subprocess.run([sys.executable, script], env=ENVIRONMENT, cwd=tmp_path, text=True,
+                          capture_output=True, timeout=120, check=False)  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "[[64, 5, 10], [64, 6, 10]]\n"
 
 
 def test_no_scheduler_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,10 +283,10 @@ def test_own_data_are_found_from_the_driver_s_folder_and_changed_data_are_run_ag
 
     np.savez("own.npz", **arrays)
     first = sweep()
-    assert sweep()["weights"] == first["weights"]
+    assert sweep()["digest"] == first["digest"]
     assert ran == [""], "run again for nothing"
     np.savez("own.npz", **{**arrays, "x_train": arrays["x_train"][::-1]})
-    assert sweep()["weights"] != first["weights"]
+    assert sweep()["digest"] != first["digest"]
     assert ran == ["", ""]
 
 
@@ -252,7 +313,7 @@ def test_a_worker_killed_in_mid_job_loses_nothing(dask: Any, tmp_path: Path) -> 
     digits = data.load("digits")
     trained = train(digits, Settings(engine="algebra", epochs=400, seed=lost.seed))
     saved = json.loads((tmp_path / f"{lost.id}.json").read_text())
-    assert saved["weights"] == trained.digest
+    assert saved["digest"] == trained.digest
     assert len(stamps(tmp_path)) == 3
 
 

@@ -38,7 +38,7 @@ from sbp.files import (
     write_npz,
 )
 from sbp.learn.schema import Epoch, Header, History, check
-from sbp.weights import LIMITS, Weights, check_names
+from sbp.weights import LIMITS, Weights, check_names, layer_names
 
 FORMAT = "sbp checkpoint 1"
 LOCK = ".sbp-lock"
@@ -242,7 +242,9 @@ class RunFolder:
         begins = self._run is None
         run = self._next() if self._run is None else self._run
         history = {**facts, "digest": arrays_digest(weights), "run": run, "epochs": epochs}
-        write_npz(self.weights, {**weights, "about": np.array(json.dumps(history))})
+        if not set(weights) <= {"W", *layer_names(len(weights))}:
+            history["matrices"] = list(weights)
+        write_weights(self.weights, weights, history)
         self._run = run
         write_json(self.history, history)
         if begins:
@@ -405,6 +407,13 @@ def _standing(path: Path) -> Saved:
 
 
 # --- weights and histories ------------------------------------------------------------------------
+
+
+def write_weights(
+    path: Path, weights: Mapping[str, np.ndarray], history: Mapping[str, Any]
+) -> Path:
+    """Write a weights file that says how it was trained; `history` has "epochs" at least."""
+    return write_npz(path, {**weights, "about": np.array(json.dumps(history))})
 
 
 def read_final(path: Path, history: Path | None = None) -> Saved:

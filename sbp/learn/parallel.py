@@ -16,6 +16,12 @@ class Cancelled(Exception):
     """Another thread failed, or the user stopped the run."""
 
 
+def cores() -> int:
+    """Cores that this process may use: those of the job, where a scheduler gives it some."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def in_threads(
     one: Callable[[Key, Callable[[], None]], Value],
     keys: Iterable[Key],
@@ -33,7 +39,7 @@ def in_threads(
     keys : iterable
         Each different.
     workers : int, optional
-        Threads; default one per core.
+        Threads; default one per core of the job.
     finished : callable, optional
         Called as ``finished(key, value)`` as keys finish, from one thread.
 
@@ -50,7 +56,7 @@ def in_threads(
 
     keys = list(keys)
     found: dict[Key, Value] = {}
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(workers or cores()) as pool:
         futures = {pool.submit(one, key, check): key for key in keys}
         try:
             for future in as_completed(futures):

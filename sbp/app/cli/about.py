@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -68,12 +67,11 @@ def info(data_dir: Path | None) -> None:
     from sbp import engines
     from sbp.kernels import cache_status
     from sbp.learn import data, pretrained
+    from sbp.learn.parallel import cores
     from sbp.reproduce.provenance import versions
 
     network = pretrained.about()
     measured = network["measured"]
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count()
     sections: dict[str, dict[str, str]] = {
         "versions": versions(),
         "engines": {
@@ -88,7 +86,7 @@ def info(data_dir: Path | None) -> None:
             "file": str(pretrained.path()),
         },
         "machine": {
-            "cores": str(cores),
+            "cores": str(cores()),
             "kernel cache": cache_status(),
         },
     }

@@ -124,15 +124,16 @@ PLACE_OPTIONS = options(
         "need one.",
     ),
 )
+WEIGHT_EXPONENT = click.option(
+    "--weight-exponent",
+    type=click.IntRange(-3, 0),
+    metavar="E",
+    default=0,
+    show_default=True,
+    help="Plastic weights are mantissa * 2**E, -3 .. 0.",
+)
 CIRCUIT_VARIANT = options(
-    click.option(
-        "--weight-exponent",
-        type=click.IntRange(-3, 0),
-        metavar="E",
-        default=0,
-        show_default=True,
-        help="Plastic weights are mantissa * 2**E, -3 .. 0.",
-    ),
+    WEIGHT_EXPONENT,
     click.option(
         "--parameters",
         type=click.Choice(PARAMETER_SETS),

@@ -7,8 +7,29 @@ from typing import Any
 
 import click
 
-from sbp.app.cli.options import DATA_DIR_OPTION, POSITIVE, examples
+from sbp.app.cli.options import DATA_DIR_OPTION, POSITIVE, WEIGHT_EXPONENT, examples
 from sbp.app.cli.paths import DATASET, WritesFolder, command
+
+
+class LayersLists(click.ParamType):
+    """Hidden neurons, "100,400"; several layers of one network with dashes, "400-400"."""
+
+    name = "N,N-N,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[tuple[int, ...], ...]:
+        """The text as a tuple of tuples."""
+        if isinstance(value, tuple):
+            return value
+        networks = [part.strip().split("-") for part in value.split(",")]
+        for layer in (layer for network in networks for layer in network):
+            if not layer.isdecimal() or not 1 <= int(layer) <= 1 << 16:
+                self.fail(
+                    f"{value!r} holds {layer!r}; allowed: whole numbers from 1 to 65536, as in "
+                    "100,400 for two networks or 400-400 for two layers", param, ctx,
+                )  # fmt: skip
+        return tuple(tuple(map(int, network)) for network in networks)
 
 
 class Numbers(click.ParamType):
@@ -44,7 +65,13 @@ class Numbers(click.ParamType):
     help="Data set.",
 )
 @DATA_DIR_OPTION
-@click.option("--hidden", type=Numbers(), default="400", show_default=True, help="Hidden neurons.")
+@click.option(
+    "--hidden",
+    type=LayersLists(),
+    default="400",
+    show_default=True,
+    help="Hidden neurons, a network for each; 400-200 is one with two layers.",
+)
 @click.option("--crop", type=Numbers(), help="Pixels cut off at every side; default as published.")
 @click.option(
     "--threshold",
@@ -70,6 +97,7 @@ class Numbers(click.ParamType):
     "--epochs", metavar="N", type=POSITIVE, default=40, show_default=True, help="Of every job."
 )
 @click.option("--samples", metavar="N", type=POSITIVE, help="Train on the first N samples only.")
+@WEIGHT_EXPONENT
 @click.option(
     "--out",
     metavar="DIR",
@@ -79,29 +107,34 @@ class Numbers(click.ParamType):
     help="Where each job leaves its result.",
 )
 @click.option(
-    "--scheduler", metavar="ADDRESS", help="A Dask scheduler; default: processes on this machine."
+    "--scheduler", metavar="ADDRESS", help="A Dask scheduler; default: the cores of this machine."
 )
 @click.option(
-    "--workers", metavar="N", type=POSITIVE, help="Processes on this machine; default one per core."
+    "--workers",
+    metavar="N",
+    type=POSITIVE,
+    help="Jobs at a time on this machine; default one per core.",
 )
 def sweep(
     dataset: str,
     data_dir: Path | None,
-    hidden: tuple[int, ...],
+    hidden: tuple[tuple[int, ...], ...],
     crop: tuple[int, ...] | None,
     threshold: tuple[int, ...] | None,
     shift: tuple[int, ...],
     seeds: int,
     epochs: int,
     samples: int | None,
+    weight_exponent: int,
     out: Path,
     scheduler: str | None,
     workers: int | None,
 ) -> None:
     """Train every combination of options as separate jobs.
 
-    Jobs run on the cores of this machine, or on a Dask cluster.  A lost worker or a killed sweep
-    loses no finished job; the same command again does only what is missing.
+    Jobs run on the cores of this machine, or on a Dask cluster.  Each leaves its curve and its
+    weights in --out.  A lost worker or a killed sweep loses no finished job; the same command again
+    does only what is missing.
     """
     from sbp.reproduce import sweeps
 
@@ -114,6 +147,7 @@ def sweep(
         shifts=shift,
         epochs=epochs,
         samples=samples,
+        weight_exponent=weight_exponent,
         out=out,
         scheduler=scheduler,
         workers=workers,

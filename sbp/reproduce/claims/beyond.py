@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sbp.errors import MissingDependency
 from sbp.reproduce import sweeps
 from sbp.reproduce.claim import OURS, Circuits, Claim, Measurement, Quantity, claim
 
@@ -51,7 +50,7 @@ def best(claim: Claim, details: Mapping[str, Any]) -> dict[str, list[float]]:
 )
 def beyond(claim: Claim, bench: Bench) -> Measurement:
     """The sweep over widths, crops and shifts; only missing jobs are run."""
-    from sbp.reproduce.bench import Missing, NotMeasured
+    from sbp.reproduce.bench import NotMeasured
 
     (name,) = claim.data
     dataset = bench.dataset(name)
@@ -60,13 +59,10 @@ def beyond(claim: Claim, bench: Bench) -> Measurement:
         name, seeds=seeds, epochs=min(40, bench.scale.epochs), n_train=bench.scale.n_train,
         n_test=bench.scale.n_test, **sweeps.BEYOND,
     )  # fmt: skip
-    try:
-        records = sweeps.run(
-            jobs, bench.folder / "sweep", root=bench.root, workers=bench.workers,
-            progress=sweeps.print_progress,
-        )  # fmt: skip
-    except MissingDependency as error:
-        raise Missing(str(error)) from None
+    records = sweeps.run(
+        jobs, bench.folder / "sweep", root=bench.root, workers=bench.workers,
+        progress=sweeps.print_progress,
+    )  # fmt: skip
     failed = [job.id for job, record in zip(jobs, records, strict=True) if record is None]
     if failed:
         raise NotMeasured(
@@ -80,6 +76,6 @@ def beyond(claim: Claim, bench: Bench) -> Measurement:
         details={"best": found["job"], "epochs": found["job"]["epochs"], "jobs": groups},
         circuits=(Circuits("learning", tuple(found["sizes"])),),
         seeds=seeds,
-        weights={job.id: record["weights"] for job, record in zip(jobs, done, strict=True)},
+        weights={job.id: record["digest"] for job, record in zip(jobs, done, strict=True)},
         data={name: dataset},
     )

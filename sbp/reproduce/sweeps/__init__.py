@@ -1,10 +1,13 @@
 """Sweeps: independent trainings on many cores or machines, none of which is lost or done twice.
 
-A `Job` is one training by the algebra.  Jobs go to Dask workers: local processes, one per core,
-or an existing cluster.  Each result is a file of its own, written when the job ends, by the
-worker itself where it sees the folder and else by the driver.  So a lost worker costs the job it
-was at (Dask gives it to another), a killed driver costs the jobs under way, and a rerun does only
-what is missing or was made by other code.
+A `Job` is one training by the algebra.  Jobs go to threads, one per core, or to the workers of a
+Dask cluster.  Each result is two files of its own, a history and the weights, written when the
+job ends, by the worker itself where it sees the folder and else by the driver.  So a lost worker
+costs the job it was at (Dask gives it to another), a killed driver costs the jobs under way, and
+a rerun does only what is missing or was made by other code.
+
+What a job leaves is a run like any other: ``sbp evaluate FOLDER/JOB.npz``, ``sbp plot curve
+FOLDER/JOB.json``.
 """
 
 from __future__ import annotations
@@ -50,11 +53,11 @@ def summary(records: Iterable[dict[str, Any] | None]) -> list[dict[str, Any]]:
             "check": record["check"], "exact": [], "spike": [], "membrane": [], "dead outputs": [],
         })  # fmt: skip
         group["seeds"].append(record["job"]["seed"])
-        group["dead outputs"].append(record["dead outputs"])
+        group["dead outputs"].append(record["dead_outputs"])
         for name in ("exact", "spike", "membrane"):
-            group[name].append(record["curves"][name][-1])
+            group[name].append(record["epochs"][-1][name])
         largest = "largest input of closed h"
-        if record["check"][largest] > group["check"][largest]:
+        if (record["check"][largest] or 0) > (group["check"][largest] or 0):
             group["check"] = record["check"]
     return list(groups.values())
 
@@ -68,7 +71,7 @@ def report(groups: Sequence[dict[str, Any]]) -> Table:
     epochs, seeds = groups[0]["job"]["epochs"], max(len(group["seeds"]) for group in groups)
     view.title = f"Sweep: after {epochs} epochs, mean over {seeds} seed{'s' * (seeds > 1)}"
     for heading in (
-        "network", *varying, "exact %", "spike %", "membrane %", "closed h (limit 17,344)",
+        "network", *varying, "exact %", "spike %", "membrane %", "closed h (limit)",
         "chip's memory",
     ):  # fmt: skip
         view.add_column(heading, justify="right")
@@ -80,22 +83,28 @@ def report(groups: Sequence[dict[str, Any]]) -> Table:
             *("-" if job[key] is None else str(job[key]) for key in varying),
             *(f"{100 * sum(group[name]) / len(group[name]):.2f}"
               for name in ("exact", "spike", "membrane")),
-            f"{check['largest input of closed h']:,}" + (f" ({parted:,} differ)" if parted else ""),
+            _largest(check) + (f" ({parted:,} differ)" if parted else ""),
             f"{100 * group['chip']['share of synaptic memory']:.1f} %",
         )  # fmt: skip
     return view
 
 
+def _largest(check: dict[str, Any]) -> str:
+    largest = check["largest input of closed h"]
+    return "-" if largest is None else f"{largest:,} ({check['limit']:,})"
+
+
 def main(
     dataset: str = "mnist",
     *,
-    hidden: Sequence[int] = (400,),
+    hidden: Sequence[int | tuple[int, ...]] = (400,),
     seeds: int = 1,
     crops: Sequence[int | None] = (None,),
     thresholds: Sequence[int | None] = (None,),
     shifts: Sequence[int] = (0,),
     epochs: int = 40,
     samples: int | None = None,
+    weight_exponent: int = 0,
     out: str | os.PathLike[str] = "runs/sweep",
     scheduler: str | None = None,
     workers: int | None = None,
@@ -108,12 +117,14 @@ def main(
     dataset : str
         Name of a data set, or a FILE.npz.
     hidden, crops, thresholds, shifts : sequence of int
-        Values to combine.
+        Values to combine; of `hidden` one may be a tuple, for several layers.
     seeds : int
         Seeds 0 .. seeds - 1 of every combination.
     epochs : int
     samples : int, optional
         Training samples; default all.
+    weight_exponent : int
+        Of every job.
     out, scheduler, workers, root
         See `run`.
 
@@ -125,7 +136,7 @@ def main(
     seeds = whole("sweep", "seeds", seeds, 1, 1000)
     jobs = grid(
         dataset, hidden=hidden, seeds=range(seeds), crops=crops, thresholds=thresholds,
-        shifts=shifts, epochs=epochs, n_train=samples,
+        shifts=shifts, epochs=epochs, n_train=samples, weight_exponent=weight_exponent,
     )  # fmt: skip
     if not jobs:
         raise SpecError("the sweep has no jobs", do="give a crop at least as large as the shift")
@@ -136,11 +147,13 @@ def main(
     records = run(
         jobs, out, scheduler=scheduler, workers=workers, root=root, progress=print_progress
     )
-    output().print(report(summary(records)))
+    if groups := summary(records):
+        output().print(report(groups))
     failed = sum(record is None for record in records)
     if failed:
-        print(f"{failed} of {len(jobs)} jobs failed; the others are in {out}; run the same command "
-              "again to repeat what is missing", file=sys.stderr)  # fmt: skip
+        kept = f"the others are in {out}; " if failed < len(jobs) else ""
+        print(f"{failed} of {len(jobs)} jobs failed; {kept}run the same command again to repeat "
+              "what is missing", file=sys.stderr)  # fmt: skip
     return 1 if failed else 0
 
 
@@ -151,9 +164,9 @@ def print_progress(
     if record is None:
         text = f"failed: {problem}"
     else:
-        curves = record["curves"]
+        last = record["epochs"][-1]
         text = (
-            f"spike {100 * curves['spike'][-1]:.2f} %, membrane "
-            f"{100 * curves['membrane'][-1]:.2f} %, {record['seconds']:.0f} s"
+            f"spike {100 * last['spike']:.2f} %, membrane {100 * last['membrane']:.2f} %, "
+            f"{record['seconds']:.0f} s"
         )
     print(f"[{done}/{total}] {job.id}: {text}", file=sys.stderr)

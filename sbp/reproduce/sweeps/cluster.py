@@ -1,98 +1,141 @@
-"""Hand jobs to Dask workers, and keep what they find."""
+"""Hand jobs to threads or to Dask workers, and keep what they find."""
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
-import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sbp.errors import FileError, MissingDependency, SbpError, SpecError
 from sbp.files import read_json, write_atomic
+from sbp.learn.checkpoint import write_weights
+from sbp.learn.parallel import Cancelled, in_threads
+from sbp.learn.schema import check
 from sbp.reproduce import provenance
-from sbp.reproduce.sweeps.job import FORMAT, Job, checksums, code, run_job
+from sbp.reproduce.sweeps.job import FORMAT, Job, JobRecord, Outcome, checksums, code, run_job
 from sbp.spec import whole
 
 CONNECT = "10s"  #: how long a scheduler may take to answer
 
+Record = dict[str, Any]
+Progress = Callable[[int, int, Job, "Record | None", str], object]
+Done = Callable[[Job, "Outcome | None", str], object]  #: job, what it found, or why it failed
 
-def finished(job: Job, out: Path, present: dict[str, str], checksum: str) -> dict[str, Any] | None:
+
+def finished(job: Job, out: Path, present: dict[str, str], checksum: str) -> Record | None:
     """The job's record in `out`, if it is whole and of the present code and data; else None."""
+    path = out / f"{job.id}.json"
     try:
-        record = read_json(out / f"{job.id}.json", "sweep result")
+        record = read_json(path, "sweep result")
+        check(record, JobRecord, f"{path} is no sweep result")
     except FileError:
         return None
     good = (
-        isinstance(record, dict)
-        and record.get("format") == FORMAT
-        and record.get("job") == asdict(job)
-        and record.get("code") == present
-        and record.get("data") == checksum
-        and record.get("checksum") == provenance.checksum(record)
+        record["format"] == FORMAT
+        and record["job"] == job.facts
+        and record["code"] == present
+        and record["data_checksum"] == checksum
+        and record["checksum"] == provenance.checksum(record)
+        and record["epochs"]
+        and path.with_suffix(".npz").exists()
     )
     return record if good else None
 
 
-def _work(job: Job, base: str, root: str | None, out: str, token: str) -> dict[str, Any]:
-    """On a worker: run the job, and write its file if this is the driver's folder.
+def keep(job: Job, found: Outcome, out: Path) -> None:
+    """Write a job's two files: the weights, then the record, which says that all is there."""
+    history = {key: found.record[key] for key in HISTORY}
+    write_weights(out / f"{job.id}.npz", found.weights, history)
+    provenance.write_record(out / f"{job.id}.json", found.record)
+
+
+#: What the weights file tells of its training.
+HISTORY = (
+    "dataset", "crop", "threshold", "n_train", "seed", "weight_exponent", "sizes", "epochs",
+    "digest", "data_checksum",
+)  # fmt: skip
+
+
+def _work(job: Job, base: str, root: str | None, out: str, token: str) -> Outcome:
+    """On a worker: run the job, and write its files if this is the driver's folder.
 
     A relative FILE.npz counts from `base`, the folder that the driver runs in.
     """
-    record = run_job(job, root, base)
+    found = run_job(job, root, base)
     folder = Path(out)
-    with suppress(OSError, SbpError):  # else the driver writes it
+    with suppress(OSError, SbpError):  # else the driver writes them
         if (folder / ".sweep").read_text(encoding="utf-8") == token:
-            provenance.write_record(folder / f"{job.id}.json", record)
-    return record
+            keep(job, found, folder)
+    return found
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
-    """Processes that start here do not hear Ctrl-C: the driver ends them, and one voice speaks."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _client(scheduler: str | None, workers: int) -> Iterator[Any]:
+def _client(scheduler: str) -> Iterator[Any]:
     try:
         import distributed
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if error.name != "distributed":
+            raise
         raise MissingDependency(
-            "sweeps run on Dask, which is not installed",
+            "sweeps on several machines run on Dask, which is not installed",
             do="pip install 'spiking-backprop[distributed]'",
         ) from None
-    if scheduler is not None:
-        try:
-            client = distributed.Client(scheduler, timeout=CONNECT)
-        except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise SpecError(
-                f"no Dask scheduler answers at {scheduler!r} ({reason})",
-                allowed="an address such as tcp://HOST:8786",
-            ) from None
-        with client:
-            yield client
-        return
-    with _deaf():
-        cluster = distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1",
-            dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=logging.ERROR,
-        )  # fmt: skip
-    with cluster, distributed.Client(cluster) as client:
+    try:
+        client = distributed.Client(scheduler, timeout=CONNECT)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SpecError(
+            f"no Dask scheduler answers at {scheduler!r} ({reason})",
+            allowed="an address such as tcp://HOST:8786",
+        ) from None
+    with client:
         yield client
+
+
+def _on_cluster(
+    jobs: Sequence[Job], done: Done, scheduler: str, root: str | None, out: Path
+) -> None:
+    """Run `jobs` on the workers of a Dask scheduler."""
+    token = uuid.uuid4().hex
+    write_atomic(out / ".sweep", lambda stream: stream.write(token.encode()))
+    try:
+        with _client(scheduler) as client:
+            from distributed import as_completed
+
+            futures = {
+                client.submit(_work, job, str(Path.cwd()), root, str(out.resolve()), token,
+                              key=f"{job.id}-{token}", pure=False): job
+                for job in jobs
+            }  # fmt: skip
+            for future in as_completed(futures):
+                try:
+                    found, problem = future.result(), ""
+                except Exception as error:
+                    found, problem = None, _problem(error)
+                done(futures[future], found, problem)
+    finally:
+        with suppress(OSError):
+            (out / ".sweep").unlink()
+
+
+def _here(jobs: Sequence[Job], done: Done, workers: int | None, root: str | None) -> None:
+    """Run `jobs` in threads: the kernels release the interpreter."""
+
+    def one(job: Job, stopped: Callable[[], None]) -> Outcome | str:
+        try:
+            return run_job(job, root, check=stopped)
+        except Cancelled:
+            raise
+        except Exception as error:  # whatever it is costs this job, and no other
+            return _problem(error)
+
+    def finished(job: Job, found: Outcome | str) -> None:
+        done(job, *((None, found) if isinstance(found, str) else (found, "")))
+
+    in_threads(one, jobs, workers=workers, finished=finished)
 
 
 def run(
@@ -102,19 +145,20 @@ def run(
     scheduler: str | None = None,
     workers: int | None = None,
     root: str | os.PathLike[str] | None = None,
-    progress: Callable[[int, int, Job, dict[str, Any] | None, str], None] | None = None,
-) -> list[dict[str, Any] | None]:
+    progress: Progress | None = None,
+) -> list[Record | None]:
     """Run the jobs whose results are not in `out` yet.
 
     Parameters
     ----------
     jobs : sequence of Job
     out : path
-        Folder of the results, a JSON file per job; made if it does not exist.
+        Folder of the results, made if it does not exist: for each job ID.json, a training history
+        that says more, and ID.npz, the weights.
     scheduler : str, optional
-        Address of a Dask scheduler; default: local worker processes.
+        Address of a Dask scheduler; default: threads of this process.
     workers : int, optional
-        Local worker processes; default one per core.
+        Jobs at a time without a scheduler; default one per core of this job.
     root : path, optional
         Data root; on a cluster it must exist on every worker, as must a FILE.npz.
     progress : callable, optional
@@ -129,7 +173,7 @@ def run(
     Raises
     ------
     MissingDependency
-        If Dask is not installed and there is something to do.
+        If a scheduler is named, and Dask is not installed.
     SpecError
         If the scheduler does not answer, or `workers` is not positive.
     DataError
@@ -145,40 +189,25 @@ def run(
     present, sums = code(), checksums(jobs, place)
     records = {job: finished(job, out, present, sums[job]) for job in jobs}
     todo = [job for job, record in records.items() if record is None]
-    done = len(records) - len(todo)
-    if not todo:
-        return [records[job] for job in jobs]
-    token = uuid.uuid4().hex
-    write_atomic(out / ".sweep", lambda stream: stream.write(token.encode()))
-    try:
-        with _client(scheduler, min(workers or os.cpu_count() or 1, len(todo))) as client:
-            from distributed import as_completed
+    count = len(records) - len(todo)
 
-            futures = {
-                client.submit(_work, job, str(Path.cwd()), place, str(out.resolve()), token,
-                              key=f"{job.id}-{token}", pure=False): job
-                for job in todo
-            }  # fmt: skip
-            for future in as_completed(futures):
-                job, done = futures[future], done + 1
-                record, problem = None, ""
-                try:
-                    record = future.result()
-                except Exception as error:
-                    problem = _problem(error)
-                else:
-                    if record["code"] != present:
-                        record, problem = None, "the worker runs another version of sbp"
-                    elif record["data"] != sums[job]:
-                        record, problem = None, "the worker has other data"
-                if record is not None and finished(job, out, present, sums[job]) is None:
-                    provenance.write_record(out / f"{job.id}.json", record)
-                records[job] = record
-                if progress:
-                    progress(done, len(records), job, record, problem)
-    finally:
-        with suppress(OSError):
-            (out / ".sweep").unlink()
+    def done(job: Job, found: Outcome | None, problem: str) -> None:
+        nonlocal count
+        count += 1
+        if found is not None and found.record["code"] != present:
+            found, problem = None, "the worker runs another version of sbp"
+        if found is not None and found.record["data_checksum"] != sums[job]:
+            found, problem = None, "the worker has other data"
+        if found is not None and finished(job, out, present, sums[job]) is None:
+            keep(job, found, out)
+        records[job] = found.record if found else None
+        if progress:
+            progress(count, len(records), job, records[job], problem)
+
+    if todo and scheduler is not None:
+        _on_cluster(todo, done, scheduler, place, out)
+    elif todo:
+        _here(todo, done, workers, place)
     return [records[job] for job in jobs]
 
 

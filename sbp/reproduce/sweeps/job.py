@@ -9,28 +9,31 @@ import hashlib
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sbp import algebra, engines, loihi
-from sbp.circuits import learning_circuit
-from sbp.circuits.gating import CLOSED_LIMIT
+from sbp.circuits.gating import parameter_set
 from sbp.errors import SpecError
-from sbp.files import arrays_digest
 from sbp.learn import data
 from sbp.learn.augment import Shifts
 from sbp.learn.data import Dataset
-from sbp.learn.training import Measures, epoch_order, initial_weights, one_hot, sizes_of
-from sbp.program import lower
+from sbp.learn.measures import outputs
+from sbp.learn.schema import Count, Digest, History
+from sbp.learn.training import MOST_EPOCHS, epoch_order, fit, one_hot
 from sbp.reproduce import energy, provenance
-from sbp.reproduce.watch import RECORD, differing, largest_closed
-from sbp.spec import is_whole, whole
+from sbp.reproduce.watch import closing, differing, largest_closed
+from sbp.run import Record
+from sbp.spec import MAX_SIZE, is_whole, whole
+from sbp.task import Task
+from sbp.weights import Weights
 
-FORMAT = "sbp sweep job 2"
+FORMAT = "sbp sweep job 3"
 CHECKED = 2000  #: further samples on which circuit and algebra are compared at the end
 
 
@@ -42,7 +45,8 @@ class Job:
     ----------
     dataset : str
         Name, or path of the user's FILE.npz (then without crop, threshold and shift).
-    hidden : int
+    hidden : int or tuple of int
+        Neurons of the hidden layer, or of each.
     seed : int
     epochs : int
     crop, threshold : int or None
@@ -51,10 +55,12 @@ class Job:
         Training images move by up to this many pixels, 0 .. crop.
     n_train, n_test : int or None
         First samples only; None: all.
+    weight_exponent : int
+        A plastic synapse delivers mantissa * 2**weight_exponent, -3 .. 0.
     """
 
     dataset: str = "mnist"
-    hidden: int = 400
+    hidden: int | tuple[int, ...] = 400
     seed: int = 0
     epochs: int = 40
     crop: int | None = None
@@ -62,11 +68,17 @@ class Job:
     shift: int = 0
     n_train: int | None = None
     n_test: int | None = None
+    weight_exponent: int = 0
 
     def __post_init__(self) -> None:
+        layers = [
+            whole("job", "hidden", size, 1, MAX_SIZE)
+            for size in (self.hidden if isinstance(self.hidden, Sequence) else (self.hidden,))
+        ]
+        object.__setattr__(self, "hidden", layers[0] if len(layers) == 1 else tuple(layers))
         limits = {
-            "hidden": (1, 1 << 16), "seed": (0, 2**63 - 1), "epochs": (1, 100_000),
-            "shift": (0, 13),
+            "seed": (0, 2**63 - 1), "epochs": (1, MOST_EPOCHS), "shift": (0, 13),
+            "weight_exponent": (-3, 0),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             object.__setattr__(self, name, whole("job", name, getattr(self, name), low, high))
@@ -81,20 +93,58 @@ class Job:
             )
 
     @property
+    def layers(self) -> tuple[int, ...]:
+        """The hidden layers."""
+        return self.hidden if isinstance(self.hidden, tuple) else (self.hidden,)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The job as JSON says it."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @property
     def id(self) -> str:
         """A readable name, with a digest of everything that makes the job."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
-        parts = [Path(self.dataset).stem, f"h{self.hidden}"]
+        digest = hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode()).hexdigest()[:8]
+        parts = [Path(self.dataset).stem, f"h{'-'.join(map(str, self.layers))}"]
         parts += [f"crop{self.crop}"] if self.crop is not None else []
         parts += [f"th{self.threshold}"] if self.threshold is not None else []
         parts += [f"shift{self.shift}"] if self.shift else []
+        parts += [f"we{self.weight_exponent}"] if self.weight_exponent else []
         return "-".join([*parts, f"e{self.epochs}", f"seed{self.seed}", digest])
+
+    def task(self, dataset: Dataset) -> Task:
+        """What the job learns of `dataset`."""
+        sizes = (dataset.n_inputs, *self.layers, dataset.n_classes)
+        return Task.of(sizes, self.weight_exponent)
+
+
+class JobRecord(History, kw_only=True):
+    """What the file of a job has to look like: a history that says more."""
+
+    format: str
+    job: dict[str, Any]
+    sizes: list[Count]
+    chip: dict[str, float]
+    check: dict[str, int | None]
+    digest: Digest
+    data_checksum: Digest
+    code: dict[str, str]
+    checksum: Digest
+    dead_outputs: list[Count]
+
+
+class Outcome(NamedTuple):
+    """What a job found: the record of its result file, and the weights."""
+
+    record: dict[str, Any]
+    weights: Weights
 
 
 def grid(
     dataset: str = "mnist",
     *,
-    hidden: Iterable[int] = (400,),
+    hidden: Iterable[int | tuple[int, ...]] = (400,),
     seeds: Iterable[int] = (0,),
     crops: Iterable[int | None] = (None,),
     thresholds: Iterable[int | None] = (None,),
@@ -102,10 +152,11 @@ def grid(
     epochs: int = 40,
     n_train: int | None = None,
     n_test: int | None = None,
+    weight_exponent: int = 0,
 ) -> list[Job]:
     """Every combination as a job, once; a shift larger than the crop is left out."""
     return list(dict.fromkeys(
-        Job(dataset, h, seed, epochs, crop, threshold, shift, n_train, n_test)
+        Job(dataset, h, seed, epochs, crop, threshold, shift, n_train, n_test, weight_exponent)
         for crop, shift, threshold, h, seed in itertools.product(
             crops, shifts, thresholds, hidden, seeds
         )
@@ -115,6 +166,22 @@ def grid(
 
 #: What the claim "beyond-the-paper" runs for each seed: widths, crops and shifts.
 BEYOND: dict[str, Any] = {"hidden": (200, 400, 800, 2000), "crops": (4, 2), "shifts": (0, 1)}
+
+
+@lru_cache(maxsize=4)  # the jobs of a sweep share few
+def _load(
+    name: str, root: str | None, crop: int | None, threshold: int | None, changed: int
+) -> Dataset:
+    return data.load(name, root=root, crop=crop, threshold=threshold)
+
+
+def dataset_of(job: Job, root: str | None, base: str = "") -> Dataset:
+    """The job's data; a relative path of one's own counts from the folder `base`."""
+    name, changed = job.dataset, 0
+    if name not in data.names():
+        path = Path(base, Path(name).expanduser())
+        name, changed = str(path), path.stat().st_mtime_ns if path.exists() else 0
+    return _load(name, root, job.crop, job.threshold, changed).take(job.n_train, job.n_test)
 
 
 def images_of(
@@ -129,18 +196,14 @@ def images_of(
     inputs : callable
         Epoch (from 1) -> ndarray of uint8, shape (n_train, n_in).
     """
-    name = job.dataset
-    if base and name.endswith(".npz"):
-        name = str(Path(base, Path(name).expanduser()))
-    dataset = data.load(name, root=root, crop=job.crop, threshold=job.threshold)
-    dataset = dataset.take(job.n_train, job.n_test)
+    dataset = dataset_of(job, root, base)
     if not job.shift:
         return dataset, lambda epoch: dataset.x_train
     return dataset, Shifts.of(dataset, job.shift, job.seed, root=root)
 
 
 def checksums(jobs: Iterable[Job], root: str | None) -> dict[Job, str]:
-    """Checksum of the data of every job; every data set is loaded once.
+    """Checksum of the data of every job.
 
     Raises
     ------
@@ -152,14 +215,13 @@ def checksums(jobs: Iterable[Job], root: str | None) -> dict[Job, str]:
     for job in jobs:
         key = job.dataset, job.crop, job.threshold, job.n_train, job.n_test
         if key not in found:
-            dataset = data.load(job.dataset, root=root, crop=job.crop, threshold=job.threshold)
-            found[key] = dataset.take(job.n_train, job.n_test).checksum
+            found[key] = dataset_of(job, root).checksum
         sums[job] = found[key]
     return sums
 
 
-def chip_limits(sizes: tuple[int, int, int]) -> dict[str, float]:
-    """How much of one Loihi the learning circuit of `sizes` takes.
+def chip_limits(task: Task) -> dict[str, float]:
+    """How much of one Loihi the learning circuit of `task` takes.
 
     Returns
     -------
@@ -168,7 +230,7 @@ def chip_limits(sizes: tuple[int, int, int]) -> dict[str, float]:
         of synaptic memory" (of 128 * 128 KiB, at 8 bits for each weight of a matrix): the second
         is a lower bound, since addresses and headers are stored beside the weights.
     """
-    circuit = learning_circuit(sizes)
+    circuit = task.learning
     memory = loihi.CORES * loihi.SYNAPTIC_BITS_PER_CORE
     return {
         "neurons": circuit.n_neurons,
@@ -180,38 +242,56 @@ def chip_limits(sizes: tuple[int, int, int]) -> dict[str, float]:
 
 
 def check_circuit(
-    weights: dict[str, np.ndarray], inputs: np.ndarray, targets: np.ndarray
-) -> dict[str, int]:
+    task: Task, weights: Mapping[str, np.ndarray], inputs: np.ndarray, targets: np.ndarray
+) -> dict[str, int | None]:
     """Learn further samples by the spiking circuit and by the algebra, and compare.
 
     Returns
     -------
     dict
-        "samples", "differing weights", "largest input of closed h" (weight units), "limit".
+        "samples", "differing weights", "largest input of closed h" (mantissas, over all hidden
+        layers; None without any), "limit".
     """
-    program, network = lower(learning_circuit(sizes_of(weights))), algebra.Network(weights)
+    program, network = task.learning_program, algebra.Network(weights)
+    hidden = [name for name in ("h", *(f"h{k}" for k in range(1, 13)))
+              if name in {population.name for population in program.populations}]  # fmt: skip
+    phases = {phase for name in hidden for phase in closing(program, name).phases}
+    record = Record(u=hidden, phases=phases)
     largest = loihi.REGISTER_MIN
     with engines.session("compiled", program, program.state(weights)) as session:
         for start in range(0, len(inputs), 500):
             part = slice(start, start + 500)
-            run = session.run({"input": inputs[part], "target": targets[part]}, record=RECORD)
+            run = session.run(task.stimulus(inputs[part], targets[part]), record=record)
             network.train(inputs[part], targets[part])
-            largest = max(largest, largest_closed(run, "h"))
+            largest = max(largest, *(largest_closed(run, name) for name in hidden), largest)
     return {
         "samples": len(inputs),
         "differing weights": differing(run.weights, network.weights),
-        "largest input of closed h": largest,
-        "limit": CLOSED_LIMIT,
+        "largest input of closed h": largest if hidden else None,
+        "limit": _closed_limit(task, hidden),
     }
 
 
+def _closed_limit(task: Task, hidden: Sequence[str]) -> int | None:
+    """The largest input with which a closed hidden neuron stays silent."""
+    if not hidden:
+        return None
+    limit = min(closing(task.learning_program, name).limit for name in hidden)
+    if task.learning.name == "learning":
+        return limit
+    # In the deep circuit a replayed copy reaches a hidden neuron while it is closed.
+    exponent = task.learning.weight_exponent
+    copy = parameter_set(task.learning.parameter_set, exponent).copy
+    return limit - int(copy / 2.0**exponent)
+
+
 def dead_outputs(sums: np.ndarray, labels: np.ndarray) -> list[int]:
-    """Outputs that can not learn to fire: a2 is 0 or below for all samples of their class.
+    """Outputs that can not learn to fire: a_L is 0 or below for all samples of their class.
 
     Parameters
     ----------
     sums : ndarray, shape (n, n_o)
-        a2, membrane input of the output layer, weight units.
+        a_L, membrane input of the output layer, weight units.
     labels : ndarray of int, shape (n,)
 
     Notes
@@ -221,41 +301,64 @@ def dead_outputs(sums: np.ndarray, labels: np.ndarray) -> list[int]:
     return [k for k in np.unique(labels).tolist() if (sums[labels == k, k] <= 0).all()]
 
 
-def run_job(job: Job, root: str | None = None, base: str = "") -> dict[str, Any]:
-    """Train; the record of the job's result file.
+def run_job(
+    job: Job,
+    root: str | None = None,
+    base: str = "",
+    check: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Train; what the job's result files hold.
 
-    `root` is the data root, and a relative FILE.npz counts from the folder `base`.
+    Parameters
+    ----------
+    job : Job
+    root : str, optional
+        The data root.
+    base : str
+        The folder that a relative FILE.npz counts from.
+    check : callable
+        Called after every epoch; what it raises ends the job.
+
+    Notes
+    -----
     ``shift=0`` gives the weights that `sbp.learn.training.train` gives.
     """
     began = time.perf_counter()
     dataset, inputs = images_of(job, root, base)
-    sizes = (dataset.n_inputs, job.hidden, dataset.n_classes)
-    targets = one_hot(dataset.y_train, dataset.n_classes)
-    network = algebra.Network(initial_weights(sizes, job.seed))
-    curves: dict[str, list[float]] = {name: [] for name in Measures.__dataclass_fields__}
-    for epoch in range(1, job.epochs + 1):
-        shown = inputs(epoch)
-        network.train(shown, targets, epoch_order(job.seed, epoch, len(shown)))
-        measured = Measures.of(*network.outputs(dataset.x_test), dataset.y_test)
-        for name, value in asdict(measured).items():
-            curves[name].append(round(value, 6))
-    weights = network.weights
+    task = job.task(dataset)
+    epochs, weights = [], task.start(job.seed)
+    for epoch in fit(task, dataset, epochs=job.epochs, seed=job.seed, inputs=inputs):
+        check()
+        measures = {name: round(getattr(epoch, name), 6) for name in NAMES}
+        epochs.append({"epoch": epoch.epoch, **measures})
+        weights = epoch.weights
+    shown, targets = inputs(job.epochs), one_hot(dataset.y_train, dataset.n_classes)
     rows = epoch_order(job.seed, job.epochs + 1, len(shown))[:CHECKED]
-    return {
+    record = {
         "format": FORMAT,
-        "job": asdict(job),
-        "sizes": list(sizes),
-        "curves": curves,
-        "weights": arrays_digest(weights),
-        "chip": chip_limits(sizes),
-        "check": check_circuit(weights, shown[rows], targets[rows]),
-        "dead outputs": dead_outputs(network.outputs(shown)[1], dataset.y_train),
-        "data": dataset.checksum,
+        "job": job.facts,
+        "dataset": dataset.name,
+        "crop": dataset.crop,
+        "threshold": dataset.threshold,
+        "n_train": len(dataset.x_train),
+        "seed": job.seed,
+        "weight_exponent": job.weight_exponent,
+        "sizes": list(task.sizes),
+        "epochs": epochs,
+        "digest": weights.digest,
+        "chip": chip_limits(task),
+        "check": check_circuit(task, weights, shown[rows], targets[rows]),
+        "dead_outputs": dead_outputs(outputs(shown, weights)[1], dataset.y_train),
+        "data_checksum": dataset.checksum,
         "code": code(),
         "versions": provenance.versions(),
         "machine": provenance.machine(),
         "seconds": round(time.perf_counter() - began, 2),
     }
+    return Outcome(record, weights)
+
+
+NAMES = ("exact", "spike", "membrane", "mse")
 
 
 def code() -> dict[str, str]:
