@@ -6,11 +6,11 @@ saved notebook shows them anywhere and loads nothing from elsewhere.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from sbp.learn import data
 from sbp.learn.data import Dataset
+from sbp.learn.progress import Progress, Text
 from sbp.plots import Picture, alt_text
 
 CAPTION = "sbp-caption"  #: key of a caption output's metadata, by which the book finds it
@@ -37,7 +37,7 @@ def show(fig: Picture, caption: str) -> None:
     _display({"text/markdown": f"*{caption}*", "text/plain": caption}, metadata={CAPTION: caption})
 
 
-class ProgressBar:
+class ProgressBar(Progress):
     """A bar of plain text that is drawn over itself.
 
     Parameters
@@ -48,28 +48,8 @@ class ProgressBar:
         A few words before the bar.
     """
 
-    WIDTH, EVERY = 30, 0.25  # characters; seconds between two drawings
-
     def __init__(self, total: int, what: str = "") -> None:
-        self.total, self.what = max(int(total), 1), what
-        self._handle: Any = None
-        self._drawn, self._began = 0.0, time.monotonic()
-
-    def __call__(self, done: int, note: str = "") -> None:
-        """Draw the bar at `done`, with a `note` behind it."""
-        now = time.monotonic()
-        if self._handle is not None and done < self.total and now - self._drawn < self.EVERY:
-            return
-        self._drawn = now
-        full = self.WIDTH * min(done, self.total) // self.total
-        text = (
-            f"{self.what} [{'#' * full}{'.' * (self.WIDTH - full)}] "
-            f"{100 * done // self.total:3d} %  {now - self._began:.1f} s  {note}"
-        ).strip()
-        if self._handle is None:
-            self._handle = _display({"text/plain": text}, display_id=True)
-        else:
-            self._handle.update({"text/plain": text}, raw=True)
+        super().__init__(total, what, Text())
 
 
 class TrainingBar:
@@ -86,7 +66,7 @@ class TrainingBar:
         note = f"epoch {epoch} of {self.epochs}"
         if history:
             note += f", membrane accuracy {100 * history[-1]['membrane']:.1f} %"
-        finished = epoch == self.epochs and len(history) == self.epochs
+        finished = bool(history) and history[-1]["epoch"] == self.epochs
         # Full only once the last evaluation is done.
         self._bar(self.epochs * n if finished else min((epoch - 1) * n + done, self.epochs * n - 1),
                   note)  # fmt: skip

@@ -24,6 +24,7 @@ import numpy as np
 
 from sbp import engines
 from sbp.errors import FileError, SpecError
+from sbp.learn.augment import Shifts
 from sbp.learn.checkpoint import Checkpoint, RunFolder
 from sbp.learn.data import Dataset
 from sbp.learn.learners import AlgebraLearner, CircuitLearner, Learner
@@ -85,6 +86,8 @@ class Settings:
         loads the weights anew.
     evaluations : int
         How often in an epoch the test set is measured, evenly spread; 2 for half epochs.
+    shift : int
+        Training pictures move by up to this many pixels, anew in every epoch; at most the crop.
     """
 
     engine: str = "algebra"
@@ -97,6 +100,7 @@ class Settings:
     parameters: str = "released"
     equal_copies: bool = False
     evaluations: int = 1
+    shift: int = 0
 
     def __post_init__(self) -> None:
         _check_engine(self.engine)
@@ -112,6 +116,7 @@ class Settings:
             ("seed", 0, LARGEST_SEED),
             ("weight_exponent", -3, 0),
             ("evaluations", 1, MOST_EVALUATIONS),
+            ("shift", 0, MAX_SIZE),
         ):
             object.__setattr__(self, name, whole("training", name, getattr(self, name), low, high))
 
@@ -518,7 +523,7 @@ def train(
     task : Task, optional
         Instead of the one that the settings name.
     inputs : callable, optional
-        As for `fit`.
+        As for `fit`; default those that the settings say.
     folder : RunFolder, optional
         Where a checkpoint is written after every evaluation, every minute and at an interrupt, and
         the weights and history at the end.  It is locked meanwhile.
@@ -542,6 +547,8 @@ def train(
         If the folder cannot be written, or its checkpoints cannot be used.
     """
     task = task or settings.task(dataset)
+    if inputs is None and settings.shift:
+        inputs = Shifts.of(dataset, settings.shift, settings.seed)
     identity = _identity(dataset, settings, task)
     known = {
         **dataset.facts,
@@ -606,6 +613,7 @@ def _identity(dataset: Dataset, settings: Settings, task: Task) -> dict[str, Any
         # The circuit stands for the arithmetic of every engine.
         "program_digest": task.learning_program.digest,
         **({"equal_copies": True} if settings.equal_copies else {}),
+        **({"shift": settings.shift} if settings.shift else {}),
     }
 
 

@@ -154,7 +154,7 @@ def learning_curve(
     -----
     Shaded: one standard deviation (n - 1) to each side, where there are two seeds or more.
     """
-    runs = [{int(row["epoch"]): row for row in history} for history in histories]
+    runs = [{row["epoch"]: row for row in history} for history in histories]
     epochs = sorted(set.intersection(*map(set, runs))) if runs else []
     if not epochs:
         raise SpecError("no epochs to draw", do="give histories that have an epoch in common")
@@ -218,7 +218,7 @@ def learning_curve(
     return fig
 
 
-def _end_labels(ax: Axes, epoch: int, ends: list[tuple[float, str, str]]) -> None:
+def _end_labels(ax: Axes, epoch: float, ends: list[tuple[float, str, str]]) -> None:
     """Label the curves at their right ends, pushed apart, up and down alike."""
     low, high = ax.get_ylim()
     room = 0.125 * (high - low)
@@ -233,9 +233,12 @@ def _end_labels(ax: Axes, epoch: int, ends: list[tuple[float, str, str]]) -> Non
 
 
 def _curve_alt(
-    values: Mapping[str, np.ndarray], epochs: list[int], published: Mapping[str, float], seeds: str
+    values: Mapping[str, np.ndarray],
+    epochs: list[float],
+    published: Mapping[str, float],
+    seeds: str,
 ) -> str:
-    text = [f"Learning curve, epochs {epochs[0]} to {epochs[-1]}, {seeds}."]
+    text = [f"Learning curve, epochs {epochs[0]:g} to {epochs[-1]:g}, {seeds}."]
     for name, table in values.items():
         a, b = table.mean(axis=0)[[0, -1]]
         spread = f" (sd {100 * table[:, -1].std(ddof=1):.2f} points)" if len(table) > 1 else ""
@@ -245,7 +248,7 @@ def _curve_alt(
             best = table.mean(axis=0).argmax()
             text.append(
                 f"{name.capitalize()} accuracy goes from {100 * a:.1f} % to {100 * b:.1f} %{spread}"
-                f", at best {100 * table.mean(axis=0)[best]:.1f} % in epoch {epochs[best]}."
+                f", at best {100 * table.mean(axis=0)[best]:.1f} % in epoch {epochs[best]:g}."
             )
     for name, value in published.items():
         text.append(f"Published {name}: {value:g}.")

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from sbp import engines, shipped
-from sbp.app.progress import output, span
 from sbp.circuits import registry
 from sbp.errors import FileError, SpecError
 from sbp.files import write_atomic
+from sbp.learn.progress import output, span
 from sbp.program import lower
 from sbp.reproduce import provenance
 from sbp.reproduce.bench import Bench, Missing, NotMeasured, Scale

@@ -6,29 +6,24 @@ import hashlib
 import json
 import os
 import shutil
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sbp.errors import DataError, FileError
 from sbp.files import read_npz, write_npz
 from sbp.learn import data
 from sbp.learn.data import Dataset
 from sbp.learn.parallel import in_threads
+from sbp.learn.progress import Progress
 from sbp.reproduce import provenance
 from sbp.reproduce.claim import PRESETS, Claim
 
 Key = TypeVar("Key", bound=tuple[Any, ...])
-LINE_EVERY = 10.0  #: seconds between two lines of progress where there is no terminal
 WORK = "work"  #: folder below the results, where unfinished measurements are kept
 
 
@@ -277,49 +272,18 @@ class Bench:
         """``{key: one(key, advance)}``, a thread per core."""
         if not keys:
             return {}
-        with self._bar(what, sum(map(size, keys))) as advance:
+        with Progress(sum(map(size, keys)), what) as progress:
 
             def run(key: Key, check: Callable[[], None]) -> Work:
                 def step(done: int) -> None:
                     check()
-                    advance(done)
+                    progress.add(done)
 
                 return one(key, step)
 
             # Lava's own threads and processes do not bear company.
             workers = 1 if self.engine == "lava" else self.workers
             return in_threads(run, keys, workers=workers)
-
-    @contextmanager
-    def _bar(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
-        """Progress on standard error: a bar in a terminal, a line now and then elsewhere."""
-        console = Console(stderr=True)
-        if console.is_terminal:
-            columns = (
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                TimeRemainingColumn(),
-            )  # fmt: skip
-            with Progress(*columns, console=console, transient=True) as bar:
-                task = bar.add_task(what, total=total)
-                yield lambda steps: bar.update(task, advance=steps)
-            return
-        began: float | None = None  # of the second report: the first waits for the compiler
-        shown, done, first = time.monotonic(), 0, 0
-        lock = threading.Lock()
-
-        def line(steps: int) -> None:
-            nonlocal began, done, first, shown
-            with lock:
-                done += steps
-                now = time.monotonic()
-                if began is None:
-                    began, first = now, done
-                elif now - shown > LINE_EVERY:
-                    shown = now
-                    left = (now - began) * (total - done) / max(done - first, 1)
-                    print(f"{what}: {done / total:.0%}, {left:.0f} s left", file=sys.stderr)
-
-        yield line
 
 
 def _digest(value: Any) -> str:

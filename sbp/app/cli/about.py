@@ -15,7 +15,8 @@ from sbp.app.cli.options import (
     examples,
 )
 from sbp.app.cli.paths import WritesFolder, command
-from sbp.app.progress import announce_compilation, percent
+from sbp.app.progress import announce_compilation
+from sbp.learn.progress import percent
 
 SIZES_SAID = "400-400-10 (learning, inference), 400-10 (single_layer), 20-20-20-20 (gating_chain)."
 OUT_SAID = (

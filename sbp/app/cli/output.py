@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from sbp.app.progress import percent
+from sbp.learn.progress import percent
 
 MEASURES = ("exact", "spike", "membrane", "mse")
 MEANING = {

@@ -31,10 +31,12 @@ from sbp.app.cli.options import (
 )
 from sbp.app.cli.output import MEANING, MEASURES, shown, table
 from sbp.app.cli.paths import OUT_RUN, RUN, command
-from sbp.app.progress import EvaluationProgress, TrainingProgress, announce_compilation, span
+from sbp.app.progress import EvaluationProgress, TrainingProgress, announce_compilation
 from sbp.errors import FileError
+from sbp.learn.progress import span
 
 if TYPE_CHECKING:
+    from sbp.learn.augment import Shifts
     from sbp.learn.checkpoint import RunFolder
     from sbp.learn.data import Dataset
     from sbp.learn.training import Result, Settings
@@ -42,11 +44,11 @@ if TYPE_CHECKING:
 
 #: What `--resume` takes from the run where the command line does not say it.
 RESUMED = {
-    "dataset": "dataset", "crop": "crop", "threshold": "threshold", "engine": "engine",
-    "hidden": "hidden", "epochs": "epochs_asked", "samples": "n_train", "test_samples": "n_test",
+    "engine": "engine", "hidden": "hidden", "epochs": "epochs_asked", "samples": "n_train",
+    "test_samples": "n_test",
     "seed": "seed", "strict": "strict", "weight_exponent": "weight_exponent",
     "parameters": "parameters", "circuit": "circuit", "equal_copies": "equal_copies",
-    "half_epochs": "evaluations", "layout": "options",
+    "half_epochs": "evaluations", "layout": "options", "shift": "shift",
 }  # fmt: skip
 
 
@@ -121,6 +123,14 @@ class Layers(click.ParamType):
     help="Fixes initial weights and the order of samples, alike on every engine.",
 )
 @click.option(
+    "--shift",
+    metavar="N",
+    type=NATURAL,
+    default=0,
+    show_default=True,
+    help="Training pictures move by up to this many pixels, at most the crop, anew in every epoch.",
+)
+@click.option(
     "--equal-copies",
     is_flag=True,
     help="Make all copies of the weights equal after every epoch, as the authors' script does.",
@@ -154,11 +164,11 @@ def train(
     of every sample.  The accuracies are those of the test set.
     """
     with _folder(out, resume, force) as folder:
-        if folder is not None and resume:
-            _recall(folder, asked)
-        data, chosen, options = _chosen(asked, quiet)
+        known = _recall(folder, asked) if folder is not None and resume else {}
+        data, chosen, options = _chosen(asked, known, out, quiet)
+        shifts = _shifts(data, chosen, asked["data_dir"])
         progress = TrainingProgress(chosen.epochs, quiet)
-        result = _run(data, chosen, options, folder, resume, json_file, progress)
+        result = _run(data, chosen, shifts, options, folder, resume, json_file, progress)
     if progress.untouched and not quiet:
         click.echo(
             f"{out}: this run has finished its {chosen.epochs} epochs; nothing to do", err=True
@@ -170,8 +180,10 @@ def train(
             _report(result, data, out, json_file)
 
 
-def _chosen(asked: dict[str, Any], quiet: bool) -> tuple[Dataset, Settings, dict[str, Any]]:
-    """Data, settings and options of the engine."""
+def _chosen(
+    asked: dict[str, Any], known: dict[str, Any], out: Path | None, quiet: bool
+) -> tuple[Dataset, Settings, dict[str, Any]]:
+    """Data, settings and options of the engine; `known` is what a run of before remembers."""
     engine, circuit, hidden = asked["engine"], asked["circuit"], asked["hidden"]
     if asked["strict"] and engine == "algebra":
         raise click.UsageError("--strict watches a circuit: choose another engine than algebra")
@@ -184,9 +196,15 @@ def _chosen(asked: dict[str, Any], quiet: bool) -> tuple[Dataset, Settings, dict
     chosen = Settings(
         engine, hidden, asked["epochs"], asked["seed"], asked["strict"],
         asked["weight_exponent"], circuit, asked["parameters"], asked["equal_copies"],
-        2 if asked["half_epochs"] else 1,
+        2 if asked["half_epochs"] else 1, asked["shift"],
     )  # fmt: skip
-    data = load_dataset(*(asked[name] for name in ("dataset", "data_dir", "crop", "threshold")))
+    crop, threshold, root = (asked[name] for name in ("crop", "threshold", "data_dir"))
+    if known and not _said("dataset"):
+        from sbp.learn.data import recall
+
+        data = recall(known, near=out, root=root, crop=crop, threshold=threshold)
+    else:
+        data = load_dataset(asked["dataset"], root, crop, threshold)
     data = data.take(asked["samples"], asked["test_samples"])
     sizes = chosen.task(data).sizes
     if not quiet:
@@ -198,9 +216,18 @@ def _chosen(asked: dict[str, Any], quiet: bool) -> tuple[Dataset, Settings, dict
     return data, chosen, options
 
 
+def _shifts(data: Dataset, chosen: Settings, root: Path | None) -> Shifts | None:
+    if not chosen.shift:
+        return None
+    from sbp.learn.augment import Shifts
+
+    return Shifts.of(data, chosen.shift, chosen.seed, root=root)
+
+
 def _run(
     data: Dataset,
     chosen: Settings,
+    shifts: Shifts | None,
     options: dict[str, Any],
     folder: RunFolder | None,
     resume: bool,
@@ -213,8 +240,9 @@ def _run(
     try:
         with announce_compilation(progress.quiet), progress:
             return training.train(
-                data, chosen, folder=folder, resume=resume, progress=progress, options=options
-            )
+                data, chosen, inputs=shifts, folder=folder, resume=resume, progress=progress,
+                options=options,
+            )  # fmt: skip
     except (KeyboardInterrupt, SystemExit) as stop:
         result: Result | None = getattr(stop, "result", None)
         if result is None:
@@ -238,27 +266,28 @@ def _run(
         raise
 
 
-def _recall(folder: RunFolder, asked: dict[str, Any]) -> None:
-    """Take what the command line does not say from the run in the folder."""
+def _recall(folder: RunFolder, asked: dict[str, Any]) -> dict[str, Any]:
+    """Take what the command line does not say from the run in the folder; what it knows."""
     saved = folder.begun()
     if saved is None:
-        return
+        return {}
     known = {**saved.facts, **saved.identity}
-    context = click.get_current_context()
     for option, name in RESUMED.items():
-        said = context.get_parameter_source(option) is ParameterSource.COMMANDLINE
-        if said or name not in known:
-            continue
-        value = known[name]
-        if option == "hidden":
-            value = Layers().convert(value if isinstance(value, list) else [value], None, context)
-        elif option == "half_epochs":
-            value = value == 2
-        elif option == "layout":
-            value = value.get("layout")
-        elif option == "dataset":
-            value = known.get("data_path") or value
-        asked[option] = value
+        if not _said(option) and name in known:
+            value = known[name]
+            if option == "hidden":
+                value = value if isinstance(value, list) else [value]
+            elif option == "half_epochs":
+                value = value == 2
+            elif option == "layout":
+                value = value.get("layout")
+            asked[option] = value
+    return known
+
+
+def _said(option: str) -> bool:
+    source = click.get_current_context().get_parameter_source(option)
+    return source is ParameterSource.COMMANDLINE
 
 
 @contextmanager

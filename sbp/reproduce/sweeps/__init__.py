@@ -20,8 +20,8 @@ from typing import Any
 
 from rich.table import Table
 
-from sbp.app.progress import output
 from sbp.errors import SpecError
+from sbp.learn.progress import output
 from sbp.reproduce.sweeps.cluster import run
 from sbp.reproduce.sweeps.job import BEYOND, Job, grid, run_job
 from sbp.spec import whole

@@ -47,16 +47,13 @@ def finished(job: Job, out: Path, present: dict[str, str], checksum: str) -> Rec
 
 def keep(job: Job, found: Outcome, out: Path) -> None:
     """Write a job's two files: the weights, then the record, which says that all is there."""
-    history = {key: found.record[key] for key in HISTORY}
+    history = {key: value for key, value in found.record.items() if key not in OF_THE_SWEEP}
     write_weights(out / f"{job.id}.npz", found.weights, history)
     provenance.write_record(out / f"{job.id}.json", found.record)
 
 
-#: What the weights file tells of its training.
-HISTORY = (
-    "dataset", "crop", "threshold", "n_train", "seed", "weight_exponent", "sizes", "epochs",
-    "digest", "data_checksum",
-)  # fmt: skip
+#: What the record says beside the training's history.
+OF_THE_SWEEP = ("format", "job", "chip", "check", "dead_outputs", "code", "versions", "machine")
 
 
 def _work(job: Job, base: str, root: str | None, out: str, token: str) -> Outcome:

@@ -1,0 +1,196 @@
+"""How far long work is: counted once, and drawn in a terminal, as lines, or in a notebook."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import rich.progress
+    from rich.console import Console
+
+
+def output() -> Console:
+    """Where tables go: standard output, 140 columns where it is no terminal."""
+    from rich.console import Console
+
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # not rich's exit code 1: the command line has its own
+
+    console = Output(highlight=False)
+    return console if console.is_terminal else Output(width=140, highlight=False)
+
+
+def percent(fraction: float) -> str:
+    """0.9634 -> "96.34 %"."""
+    return f"{100 * fraction:.2f} %"
+
+
+def span(seconds: float) -> str:
+    """0.00451 -> "4.51 ms"; 12.34 -> "12.3 s"; 1234.5 -> "1,234 s"."""
+    if 0 < seconds < 1:
+        return f"{1e3 * seconds:.3g} ms"
+    return f"{seconds:,.0f} s" if seconds >= 100 else f"{seconds:.3g} s"
+
+
+class View(Protocol):
+    """Draws how far work is; `every` seconds at most."""
+
+    every: float
+
+    def draw(self, what: str, share: float, left: float | None, note: str) -> None:
+        """Show that a `share` of `what` is done, `left` seconds before its end; None: not known."""
+
+    def close(self) -> None:
+        """Stop drawing."""
+
+
+class Silence:
+    """Shows nothing."""
+
+    every = float("inf")
+
+    def draw(self, what: str, share: float, left: float | None, note: str) -> None:  # noqa: D102
+        pass
+
+    def close(self) -> None:  # noqa: D102
+        pass
+
+
+class Lines:
+    """A line on standard error now and then."""
+
+    every = 10.0
+
+    def draw(self, what: str, share: float, left: float | None, note: str) -> None:  # noqa: D102
+        if left is not None and share < 1:
+            print(f"{what}: {share:.0%}, {span(left)} left  {note}".rstrip(), file=sys.stderr)
+
+    def close(self) -> None:  # noqa: D102
+        pass
+
+
+class Bar:
+    """A bar on the terminal that is gone when the work is done."""
+
+    every = 0.1
+
+    def __init__(self) -> None:
+        self._bar: rich.progress.Progress | None = None
+
+    def draw(self, what: str, share: float, left: float | None, note: str) -> None:  # noqa: D102
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        if self._bar is None:
+            columns = "{task.description}", "{task.fields[note]}", "{task.fields[left]}"
+            first, *others = (TextColumn(text) for text in columns)
+            console = Console(stderr=True, highlight=False)
+            self._bar = Progress(
+                first, BarColumn(bar_width=16), *others, console=console, transient=True
+            )
+            self._bar.add_task("", total=1.0, note="", left="")
+            self._bar.start()
+        shown = "" if left is None else f"{span(left)} left"
+        self._bar.update(
+            self._bar.tasks[0].id, description=escape(what), completed=share, note=note, left=shown
+        )
+
+    def close(self) -> None:  # noqa: D102
+        if self._bar is not None:
+            self._bar.stop()
+
+
+class Text:
+    """A bar of plain text in a notebook, drawn over itself; a saved notebook shows it anywhere."""
+
+    every, width = 0.25, 30  # seconds; characters
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+        self._began = time.monotonic()
+
+    def draw(self, what: str, share: float, left: float | None, note: str) -> None:  # noqa: D102
+        from IPython.display import display
+
+        full = int(self.width * share)
+        text = (
+            f"{what} [{'#' * full}{'.' * (self.width - full)}] "
+            f"{int(100 * share):3d} %  {time.monotonic() - self._began:.1f} s  {note}"
+        ).strip()
+        if self._handle is None:
+            self._handle = display({"text/plain": text}, raw=True, display_id=True)
+        else:
+            self._handle.update({"text/plain": text}, raw=True)
+
+    def close(self) -> None:  # noqa: D102
+        pass
+
+
+def usual_view() -> View:
+    """A bar where standard error is a terminal, lines elsewhere."""
+    return Bar() if sys.stderr.isatty() else Lines()
+
+
+class Progress:
+    """How far a piece of work is; a context manager that several threads may call.
+
+    Parameters
+    ----------
+    total : int
+        What the count reaches in the end.
+    what : str
+        A few words that say what is done.
+    view : View, optional
+        Default `usual_view`.
+    """
+
+    def __init__(self, total: int, what: str = "", view: View | None = None) -> None:
+        self.total, self.what = max(int(total), 1), what
+        self.view = view or usual_view()
+        self.done = 0
+        self._lock = threading.Lock()
+        self._drawn = float("-inf")
+        self._first: tuple[float, int] | None = None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.view.close()
+
+    def __call__(self, done: int, note: str = "") -> None:
+        """Show that `done` of the total is done, and a `note`."""
+        with self._lock:
+            self._show(done, note)
+
+    def add(self, steps: int) -> None:
+        """Count `steps` more."""
+        with self._lock:
+            self._show(self.done + steps, "")
+
+    def _show(self, done: int, note: str) -> None:
+        now = time.monotonic()
+        self.done = done
+        if self._first is None:
+            # What is done at the first call was done before, or waited for the compiler.
+            self._first = now, done
+            self._drawn = now if isinstance(self.view, Lines) else self._drawn
+        if now - self._drawn < self.view.every and done < self.total:
+            return
+        began, before = self._first
+        left = None
+        if done > before and now > began:
+            left = (now - began) * (self.total - done) / (done - before)
+        self._drawn = now
+        self.view.draw(self.what, min(done / self.total, 1.0), left, note)
