@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sbp.learn import data, fetch, idx
+from sbp.learn import data, embedded, fetch, idx  # noqa: F401 (embedded: before MNIST is replaced)
 
 REPOSITORY = Path(__file__).parents[1]
 FILES = tuple(idx.IDX_FILES.values())
