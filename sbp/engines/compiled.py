@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sbp.algebra import add_saturating, pack, padded, spiking, sum_rows, unpack
 from sbp.engines import protocol
 from sbp.errors import ChipError
 from sbp.kernels import jit
 from sbp.loihi import DECAY_UNIT, REGISTER_BITS, REGISTER_MAX, REGISTER_MIN, WEIGHT_MIN
 from sbp.program import ALL_TO_ALL, NO_MATRIX, ONE_TO_ONE, Program, State
+from sbp.rows import add_saturating, pack, padded, spiking, sum_rows, unpack
 from sbp.run import NOTHING, Counters, Record, Run, strict_error, warn_once
 
 BLOCK = 1024  #: samples whose stimulus is laid out at once, so that memory stays flat

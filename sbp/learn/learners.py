@@ -84,7 +84,8 @@ class AlgebraLearner:
         if arrays is not None:
             weights = task.check(matrices(arrays))
         self.chunk = CHUNK
-        self._network = algebra.Network(weights)
+        # Plain backpropagation: what all trainings by the algebra have been so far.
+        self._network = algebra.Network(weights, copies=False)
         # No samples: the kernels are compiled or loaded here, outside the timing of epochs.
         self.learn(np.zeros((0, task.n_inputs), np.uint8), np.zeros((0, task.n_classes), np.uint8))
 
@@ -97,7 +98,7 @@ class AlgebraLearner:
         return self._network.outputs(inputs)
 
     def equalise(self) -> None:  # noqa: D102
-        self._network = algebra.Network(self._network.weights)
+        self._network = algebra.Network(self._network.weights, copies=False)
 
     def weights(self) -> Weights:  # noqa: D102
         return Weights(self._network.weights)

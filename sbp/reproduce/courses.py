@@ -89,7 +89,7 @@ class _Algebra:
     """Learns without spikes."""
 
     def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
-        self._network = algebra.Network(weights)
+        self._network = algebra.Network(weights, copies=False)
 
     def learn(self, inputs: np.ndarray, targets: np.ndarray) -> None:
         self._network.train(inputs, targets)

@@ -268,7 +268,7 @@ def watch(dataset: Dataset, key: Watch, progress: Callable[[int], None] | None =
 
 def plain_backpropagation(weights: Mapping[str, np.ndarray]) -> algebra.Network:
     """The algebra without copies of its own: what a person means by backpropagation."""
-    return algebra.Network(weights)
+    return algebra.Network(weights, copies=False)
 
 
 def _measured(answers: tuple[np.ndarray, np.ndarray], dataset: Dataset) -> dict[str, float]:
