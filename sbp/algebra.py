@@ -98,7 +98,7 @@ def note_parting(rows, active, count, change, parted, marked):
 def learn_few(rows, active, count, change, places, copies, parted, marked):
     """`learn` and `note_parting` where `change` is nonzero at few `places`."""
     for i in places:
-        by = change[i]
+        by = np.int16(change[i])
         for place in range(count):
             j = active[place]
             changed = rows[j, i] + by
