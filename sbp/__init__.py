@@ -18,10 +18,19 @@ __version__ = "0.1.0"
 # Imported when they are asked for: the command line, which needs few of them, answers at once and
 # can be interrupted from the start.  The types of all of them stand in ``__init__.pyi``.
 _PLACES = {
+    "sbp.algebra": ("algebra",),
     "sbp.circuits": (
-        "gating_chain", "inference_circuit", "learning_circuit", "single_layer_circuit",
+        "deep_circuit", "gating_chain", "inference_circuit", "learning_circuit",
+        "single_layer_circuit",
     ),
+    "sbp.circuits.gating": (
+        "CLOSE", "COPY", "GATE", "GATE_GT", "GATE_LT", "GATE_NEURON", "KICK", "RELAY",
+        "RELAY_NO_REFRACTORY", "RING", "VETO", "ParameterSet", "Wiring", "parameter_set",
+        "ring_phases",
+    ),
+    "sbp.circuits.registry": ("build", "families"),
     "sbp.difference": ("first_difference",),
+    "sbp.domain": ("domain",),
     "sbp.engines": ("engines",),
     "sbp.errors": ("SbpError",),
     "sbp.program": ("Program", "State", "lower"),
@@ -30,6 +39,9 @@ _PLACES = {
         "Circuit", "LearningRule", "MatrixWeight", "Neuron", "Parameter", "Phase", "Population",
         "Projection", "Source",
     ),
+    "sbp.task": ("Task",),
+    "sbp.trace": ("trace",),
+    "sbp.weights": ("Weights",),
 }  # fmt: skip
 _PLACE = {name: module for module, names in _PLACES.items() for name in names}
 

@@ -1,8 +1,29 @@
+from sbp import algebra as algebra
+from sbp import domain as domain
 from sbp import engines as engines
+from sbp import trace as trace
+from sbp.circuits import deep_circuit as deep_circuit
 from sbp.circuits import gating_chain as gating_chain
 from sbp.circuits import inference_circuit as inference_circuit
 from sbp.circuits import learning_circuit as learning_circuit
 from sbp.circuits import single_layer_circuit as single_layer_circuit
+from sbp.circuits.gating import CLOSE as CLOSE
+from sbp.circuits.gating import COPY as COPY
+from sbp.circuits.gating import GATE as GATE
+from sbp.circuits.gating import GATE_GT as GATE_GT
+from sbp.circuits.gating import GATE_LT as GATE_LT
+from sbp.circuits.gating import GATE_NEURON as GATE_NEURON
+from sbp.circuits.gating import KICK as KICK
+from sbp.circuits.gating import RELAY as RELAY
+from sbp.circuits.gating import RELAY_NO_REFRACTORY as RELAY_NO_REFRACTORY
+from sbp.circuits.gating import RING as RING
+from sbp.circuits.gating import VETO as VETO
+from sbp.circuits.gating import ParameterSet as ParameterSet
+from sbp.circuits.gating import Wiring as Wiring
+from sbp.circuits.gating import parameter_set as parameter_set
+from sbp.circuits.gating import ring_phases as ring_phases
+from sbp.circuits.registry import build as build
+from sbp.circuits.registry import families as families
 from sbp.difference import first_difference as first_difference
 from sbp.errors import SbpError as SbpError
 from sbp.program import Program as Program
@@ -23,6 +44,8 @@ from sbp.spec import Phase as Phase
 from sbp.spec import Population as Population
 from sbp.spec import Projection as Projection
 from sbp.spec import Source as Source
+from sbp.task import Task as Task
+from sbp.weights import Weights as Weights
 
 __version__: str
 __all__: list[str]

@@ -142,7 +142,8 @@ def test_the_reference_lists_what_the_package_exports(site):  # noqa: F811
 
     known = "".join(p.read_text(encoding="utf-8") for p in (site / "book" / "api").glob("*.html"))
     for name in sbp.__all__:
-        if name not in ("engines", "ALL_SPIKES", "NOTHING"):
+        # Modules and constants have no signature that the reference would show.
+        if callable(getattr(sbp, name)):
             assert f">{name}<" in known, name
 
 

@@ -203,7 +203,7 @@ def test_types_of_the_package_are_those_of_its_names():
     """``__init__.pyi`` says to tools what ``__init__.py`` does."""
     stub = ast.parse(Path(package.__file__).with_name("__init__.pyi").read_text())
     imported = {
-        (node.module if alias.name != "engines" else "sbp.engines", alias.asname)
+        (node.module if node.module != "sbp" else f"sbp.{alias.name}", alias.asname)
         for node in stub.body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
