@@ -765,3 +765,8 @@ def test_ctrl_c_stops_at_once_and_keeps_what_is_done(start: Any, tmp_path: Path)
     assert judge(tmp_path, "circuit-sizes").status == status.AGREES
     assert not (tmp_path / "digits.json").exists()
     assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_what_is_claimed_is_no_part_of_the_fingerprint() -> None:
+    source = '@claim(\n    "a",\n    "said {}",\n)\ndef f():\n    return 1\n'
+    assert provenance.statements(source.format("so")) == "def f():\n    return 1\n"

@@ -53,7 +53,8 @@ APART = {
 def statements(source: str) -> str:
     """Python source without comments, docstrings, blank lines and trailing space.
 
-    The rest is kept as written, so that the hash is the same for every version of Python.
+    Nor with what is claimed, the arguments of a decorator ``@claim(...)``: that is judged anew each
+    time.  The rest is kept as written, so that the hash is the same for every version of Python.
     """
     lines = source.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -61,6 +62,10 @@ def statements(source: str) -> str:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
     for node in ast.walk(ast.parse(source)):
+        for decorator in getattr(node, "decorator_list", ()):
+            if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "claim":
+                for row in range(decorator.lineno - 1, decorator.end_lineno or decorator.lineno):
+                    lines[row] = ""
         body = getattr(node, "body", None)
         if not isinstance(body, list) or not body or not isinstance(body[0], ast.Expr):
             continue

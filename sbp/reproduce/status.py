@@ -125,6 +125,9 @@ def stale(claim: Claim, record: Mapping[str, Any], known: Known) -> list[str]:
         now = known.data_checksum(name, entry["n_train"], entry["n_test"])
         if now not in (None, entry["checksum"]):
             reasons.append(f"the data set {name} has changed")
+    engine = record["code"]["engine"]
+    if engine != claim.engine and claim.engine != "algebra":
+        reasons.append(f"made with the engine {engine or 'of none'}, not {claim.engine or 'none'}")
     now_code = known.code(claim.module, (record["code"]["engine"], *claim.engines))
     then = record["code"]["modules"]
     for name in sorted(now_code.keys() | then.keys()):

@@ -62,7 +62,9 @@ class Watched:
     ----------
     program : Program
     epochs : list of dict
-        Per epoch: "circuit" and "algebra" (measures on the test set), "differing" (weights),
+        Per epoch: "circuit" and "algebra" (measures on the test set), "differing" (weights, from
+        plain backpropagation), "differing_copies" (weights, from the algebra that carries the
+        chip's negated copies, and so holds at the bounds too),
         "ungated" (samples in which h fired at p = 0), "past_gate" (samples in which any closed
         neuron of h or o fired), "past_gate_h" (samples in which one of h did), "fired_closed"
         (spikes of h at p = 8), "lost" (errors d- of p = 4 that are not in o at p = 9), "missing"
@@ -241,20 +243,21 @@ def watch(dataset: Dataset, key: Watch, progress: Callable[[int], None] | None =
     """
     program, reader = circuits_of(key, dataset)
     start = Weights.random(program.sizes, key.seed)
-    network = plain_backpropagation(start)
+    network, exact = plain_backpropagation(start), algebra.Network(start)
     targets = one_hot(dataset.y_train, dataset.n_classes)
     found = Watched(program, total=Counters.zeros(program))
     state = program.state(start)
     for epoch in range(1, key.epochs + 1):
         with engines.session(ENGINE, program, state) as session:
             counters, row = _epoch(
-                found, key, epoch, dataset, targets, session, reader, network, progress
+                found, key, epoch, dataset, targets, session, reader, (network, exact), progress
             )
             state = session.state
         found.weights, found.algebra = program.weights(state), dict(network.weights)
         row["circuit"] = {name: found.halves[name][-1] for name in NAMES}
         row["algebra"] = _measured(network.outputs(dataset.x_test), dataset)
         row["differing"] = differing(found.weights, found.algebra)
+        row["differing_copies"] = differing(found.weights, exact.weights)
         found.epochs.append(row)
         found.counters, found.total = counters, found.total + counters
         if epoch == 1:
@@ -262,7 +265,7 @@ def watch(dataset: Dataset, key: Watch, progress: Callable[[int], None] | None =
         found.symmetry = symmetry(program, state)
         if key.equal_copies:
             # As when a new process reads the weights: the ring starts anew, and nothing is pending.
-            state = program.state(found.weights)
+            state, exact = program.state(found.weights), algebra.Network(found.weights)
     return found
 
 
@@ -283,11 +286,11 @@ def _epoch(
     targets: np.ndarray,
     session: engines.Session,
     reader: Program,
-    network: algebra.Network,
+    networks: tuple[algebra.Network, algebra.Network],
     progress: Callable[[int], None] | None,
 ) -> tuple[Counters, dict[str, Any]]:
     """One epoch: its counters, and what was counted in it."""
-    program = found.program
+    program, (network, exact) = found.program, networks
     order = epoch_order(key.seed, epoch, len(dataset.x_train))
     counters = Counters.zeros(program)
     row: dict[str, Any] = {
@@ -314,6 +317,7 @@ def _epoch(
             row["largest_h"] = max(row["largest_h"], largest_closed(run, "h"))
             row["largest_o"] = max(row["largest_o"], largest_closed(run, "o"))
             network.train(inputs, aims)
+            exact.train(inputs, aims)
             if before is not None and differing(run.weights, network.weights):
                 where = _first_parting(program, before, old, inputs, aims)
                 found.parted = {"epoch": epoch, "samples_before": done + where.pop("row"), **where}
