@@ -6,7 +6,8 @@ A number that was measured is followed by a comment that says where it stands:
     28.0<!-- speed: circuit/400-400-10/compiled; .1f -->
 
 Before the colon the result (``results/ID.json``), after it the quantity, or a path of keys into any
-other file of results.  After a semicolon the form: ``mean`` leaves the spread out, ``bare`` the unit, ``.1f`` gives digits.
+other file of results.  After a semicolon the form: ``mean`` leaves the spread out,
+``bare`` the unit, ``.1f`` gives digits.
 
 ``python tools/prose.py`` writes the present numbers; ``--check`` says which differ, exit code 1.
 """
