@@ -19,7 +19,8 @@ from sbp.circuits import registry
 from sbp.files import arrays_digest
 from sbp.learn import data
 from sbp.learn.data import Dataset
-from sbp.learn.training import Measures, epoch_order, one_hot
+from sbp.learn.measures import Measures, one_hot
+from sbp.learn.training import epoch_order
 from sbp.program import Program, lower
 from sbp.reproduce import energy, placement
 from sbp.reproduce.courses import NAMES, note

@@ -22,7 +22,8 @@ import numpy as np
 from sbp import algebra
 from sbp.circuits.gating import CLOSED_LIMIT, COPY
 from sbp.kernels import jit
-from sbp.learn.training import Measures, epoch_order
+from sbp.learn.measures import Measures
+from sbp.learn.training import epoch_order
 from sbp.loihi import WEIGHT_MAX, WEIGHT_MIN
 from sbp.reproduce.courses import NAMES, note
 from sbp.weights import Weights

@@ -22,7 +22,8 @@ from sbp import algebra, engines
 from sbp.circuits import inference_circuit, learning_circuit
 from sbp.files import arrays_digest
 from sbp.learn.data import Dataset
-from sbp.learn.training import Measures, epoch_order, one_hot
+from sbp.learn.measures import Measures, one_hot
+from sbp.learn.training import epoch_order
 from sbp.loihi import REGISTER_MIN, SCALE, WEIGHT_MAX, WEIGHT_MIN
 from sbp.program import NO_MATRIX, Program, State, lower
 from sbp.reproduce.courses import NAMES, halves_of, note
