@@ -1,14 +1,8 @@
-"""Trainings at any depth, with shifted pictures and several outputs for a class.
-
-**Several outputs for a class.**  With `per_class` = m the network has m outputs for each class, all
-with the same target.  They start from different weights and err in different samples, so that
-counting their spikes tells more than one spike can: an answer is the class with the most output
-spikes (ties to the lowest class), or with the largest sum of their inputs.  Every neuron, synapse
-and step of it is the circuit's own; only the reading of the answer counts instead of comparing.
-"""
+"""Trainings at any depth, with shifted pictures, and what a sample then costs on the circuit."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,14 +10,13 @@ import numpy as np
 
 from sbp import algebra, engines
 from sbp.circuits import registry
-from sbp.files import arrays_digest
 from sbp.learn import data
 from sbp.learn.data import Dataset
-from sbp.learn.measures import Measures, one_hot
+from sbp.learn.measures import one_hot
 from sbp.learn.training import epoch_order
 from sbp.program import Program, lower
 from sbp.reproduce import energy, placement
-from sbp.reproduce.courses import NAMES, note
+from sbp.reproduce.courses import Course, curves_of, follow
 from sbp.reproduce.sweeps.job import shifted, shifts_of
 from sbp.run import Counters
 from sbp.weights import Weights
@@ -31,7 +24,6 @@ from sbp.weights import Weights
 if TYPE_CHECKING:
     from sbp.reproduce.bench import Bench, Work
 
-CHUNK = 2000  #: samples between two looks at Ctrl-C
 CHECKED = 500  #: further samples that the circuit learns beside the algebra
 ENGINE = "compiled"
 
@@ -39,16 +31,14 @@ ENGINE = "compiled"
 class Deep(NamedTuple):
     """One training: what it is made of, beside its data.
 
-    `crop` is None where the data set is used as it is; `shift` moves the training pictures by up
-    to so many pixels, anew in every epoch; `check` runs the circuit at the end.
+    `shift` moves the training pictures by up to so many pixels, anew in every epoch; `check` runs
+    the circuit at the end.
     """
 
     hidden: tuple[int, ...]
     epochs: int
     seed: int
     shift: int = 0
-    per_class: int = 1
-    crop: int | None = None
     check: bool = False
 
 
@@ -64,28 +54,6 @@ def program_of(sizes: tuple[int, ...]) -> Program:
     return lower(registry.build("learning" if len(sizes) == 3 else "deep", sizes))
 
 
-def answers(
-    network: algebra.Network, inputs: np.ndarray, per_class: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Output spikes (n, n_o), and for every class the number of spikes and the sum of inputs."""
-    spikes, sums = network.outputs(inputs)
-    groups = len(inputs), -1, per_class
-    return spikes, spikes.reshape(groups).sum(axis=2), sums.reshape(groups).sum(axis=2)
-
-
-def measures(network: algebra.Network, dataset: Dataset, per_class: int) -> Measures:
-    """The three accuracies and the mse on the test set."""
-    spikes, votes, sums = answers(network, dataset.x_test, per_class)
-    labels = dataset.y_test
-    target = np.repeat(one_hot(labels, dataset.n_classes), per_class, axis=1).astype(bool)
-    return Measures(
-        exact=float((spikes == target).all(axis=1).mean()),
-        spike=float((votes.argmax(axis=1) == labels).mean()),
-        membrane=float((sums.argmax(axis=1) == labels).mean()),
-        mse=float((spikes != target).mean()),
-    )
-
-
 def silent_layers(weights: Weights, inputs: np.ndarray) -> list[int]:
     """Hidden layers, from 1, none of whose neurons fires for any of the inputs."""
     fired, found = inputs.astype(np.float32), []
@@ -95,7 +63,7 @@ def silent_layers(weights: Weights, inputs: np.ndarray) -> list[int]:
     return found
 
 
-def follow(
+def measured(
     key: Deep, dataset: Dataset, pictures: np.ndarray | None, advance: Callable[[int], None]
 ) -> dict[str, Any]:
     """Train; curves by epochs, digest of the weights, silent layers, and the circuit's check.
@@ -105,49 +73,34 @@ def follow(
     pictures : ndarray of uint8, shape (n, rows, columns), or None
         Spikes of the training pictures, wider than the data set's by the shift at every side.
     """
-    sizes = (dataset.n_inputs, *key.hidden, dataset.n_classes * key.per_class)
-    network = algebra.Network(Weights.random(sizes, key.seed))
-    targets = np.repeat(one_hot(dataset.y_train, dataset.n_classes), key.per_class, axis=1)
-    curves: dict[str, list[float]] = {name: [] for name in NAMES}
 
     def inputs_of(epoch: int) -> np.ndarray:
         if pictures is None:
             return dataset.x_train
-        moved = shifts_of(key.seed, epoch, len(pictures), key.shift)
-        return shifted(pictures, _margin(pictures, dataset), *moved)
+        assert dataset.image_shape is not None
+        margin = (pictures.shape[1] - dataset.image_shape[0]) // 2
+        return shifted(pictures, margin, *shifts_of(key.seed, epoch, len(pictures), key.shift))
 
-    for epoch in range(1, key.epochs + 1):
-        inputs, order = inputs_of(epoch), epoch_order(key.seed, epoch, len(targets))
-        for start in range(0, len(order), CHUNK):
-            rows = order[start : start + CHUNK]
-            network.train(inputs, targets, rows)
-            advance(len(rows))
-        note(curves, measures(network, dataset, key.per_class))
-    weights = network.weights
+    course = Course("algebra", key.hidden, key.epochs, key.seed)
+    training = follow(course, dataset, advance, evaluations=1, inputs=inputs_of)
+    weights = training.learner.weights()
     found = {
-        "curves": curves,
-        "digest": arrays_digest(weights),
-        "sizes": list(sizes),
+        "curves": curves_of(training),
+        "digest": weights.digest,
+        "sizes": list(weights.sizes),
         "silent": silent_layers(weights, dataset.x_test[:2000]),
     }
     if key.check:
-        rows = epoch_order(key.seed, key.epochs + 1, len(targets))[:CHECKED]
-        found["cost"] = cost_of(network, sizes, inputs_of(key.epochs + 1)[rows], targets[rows])
+        rows = epoch_order(key.seed, key.epochs + 1, len(dataset.y_train))[:CHECKED]
+        targets = one_hot(dataset.y_train[rows], dataset.n_classes)
+        found["cost"] = cost_of(weights, inputs_of(key.epochs + 1)[rows], targets)
     return found
 
 
-def _margin(pictures: np.ndarray, dataset: Dataset) -> int:
-    assert dataset.image_shape is not None
-    return (pictures.shape[1] - dataset.image_shape[0]) // 2
-
-
-def cost_of(
-    network: algebra.Network, sizes: tuple[int, ...], inputs: np.ndarray, targets: np.ndarray
-) -> dict[str, Any]:
+def cost_of(weights: Weights, inputs: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
     """Learn further samples by circuit and algebra: what a sample costs, and what differs."""
-    program = program_of(sizes)
+    program = program_of(weights.sizes)
     counters = Counters.zeros(program)
-    weights = network.weights
     begun = algebra.Network(weights)  # both begin with copies that have not parted
     with engines.session(ENGINE, program, program.state(weights)) as session:
         for start in range(0, len(inputs), 100):
@@ -180,26 +133,23 @@ def pictures_of(bench: Bench, name: str, dataset: Dataset, shift: int) -> np.nda
 
 
 def trainings(bench: Bench, name: str, keys: Sequence[Deep]) -> list[dict[str, Any]]:
-    """What `follow` finds for each key; each is trained once in a run."""
+    """What `measured` finds for each key; each is trained once in a run."""
     from sbp.reproduce.bench import Work
 
-    usual = bench.dataset(name)
-    sets, wider = {}, {}
-    for key in keys:
-        if key.crop not in sets:
-            sets[key.crop] = usual if key.crop is None else data.load(
-                name, root=bench.root, crop=key.crop, download=False
-            ).take(len(usual.x_train), len(usual.x_test))  # fmt: skip
-        if key.shift and (key.crop, key.shift) not in wider:
-            wider[key.crop, key.shift] = pictures_of(bench, name, sets[key.crop], key.shift)
+    dataset = bench.dataset(name)
+    wider = {
+        shift: pictures_of(bench, name, dataset, shift) for shift in {k.shift for k in keys} - {0}
+    }
 
     def one(key: Deep, advance: Callable[[int], None]) -> Work:
-        pictures = wider[key.crop, key.shift] if key.shift else None
-        return Work(follow(key, sets[key.crop], pictures, advance), {})
+        return Work(measured(key, dataset, wider.get(key.shift), advance), {})
 
-    found = bench.shared(
-        f"networks of any depth on {name}", keys, one,
-        lambda key: key.epochs * len(usual.x_train),
-        module=__name__, engines=(ENGINE,), checksums=(usual.checksum,),
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        # It is counted, and said in the result.
+        warnings.filterwarnings("ignore", message=".*has fallen silent", category=RuntimeWarning)
+        found = bench.shared(
+            f"networks of any depth on {name}", keys, one,
+            lambda key: key.epochs * len(dataset.x_train),
+            module=__name__, engines=(ENGINE,), checksums=(dataset.checksum,),
+        )  # fmt: skip
     return [work.facts for work in found]
