@@ -11,13 +11,13 @@ import numpy as np
 from sbp import algebra, engines
 from sbp.circuits import registry
 from sbp.learn import data
+from sbp.learn.augment import Shifts
 from sbp.learn.data import Dataset
 from sbp.learn.measures import one_hot
 from sbp.learn.training import epoch_order
 from sbp.program import Program, lower
 from sbp.reproduce import energy, placement
 from sbp.reproduce.courses import Course, curves_of, follow
-from sbp.reproduce.sweeps.job import shifted, shifts_of
 from sbp.run import Counters
 from sbp.weights import Weights
 
@@ -73,16 +73,13 @@ def measured(
     pictures : ndarray of uint8, shape (n, rows, columns), or None
         Spikes of the training pictures, wider than the data set's by the shift at every side.
     """
-
-    def inputs_of(epoch: int) -> np.ndarray:
-        if pictures is None:
-            return dataset.x_train
+    inputs: Callable[[int], np.ndarray] = lambda epoch: dataset.x_train  # noqa: E731
+    if pictures is not None:
         assert dataset.image_shape is not None
         margin = (pictures.shape[1] - dataset.image_shape[0]) // 2
-        return shifted(pictures, margin, *shifts_of(key.seed, epoch, len(pictures), key.shift))
-
+        inputs = Shifts(pictures, margin, key.shift, key.seed)
     course = Course("algebra", key.hidden, key.epochs, key.seed)
-    training = follow(course, dataset, advance, evaluations=1, inputs=inputs_of)
+    training = follow(course, dataset, advance, evaluations=1, inputs=inputs)
     weights = training.learner.weights()
     found = {
         "curves": curves_of(training),
@@ -93,7 +90,7 @@ def measured(
     if key.check:
         rows = epoch_order(key.seed, key.epochs + 1, len(dataset.y_train))[:CHECKED]
         targets = one_hot(dataset.y_train[rows], dataset.n_classes)
-        found["cost"] = cost_of(weights, inputs_of(key.epochs + 1)[rows], targets)
+        found["cost"] = cost_of(weights, inputs(key.epochs + 1)[rows], targets)
     return found
 
 
