@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import reduce
 from pathlib import Path
@@ -130,7 +131,7 @@ class Sizes(click.ParamType):
 
 
 class Number(click.ParamType):
-    """A number above 0; a whole one stays an int."""
+    """A number; a whole one stays an int."""
 
     name = "N"
 
@@ -142,8 +143,8 @@ class Number(click.ParamType):
             number = float(value)
         except ValueError:
             self.fail(f"{value!r} is not a number", param, ctx)
-        if not 0 < number < float("inf"):
-            self.fail(f"{value} is not a number above 0", param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number", param, ctx)
         return int(number) if number.is_integer() else number
 
 
@@ -275,9 +276,9 @@ def dataset_option(default: str | None) -> Decorator:
         type=DATASET,
         default=default,
         show_default=default is not None,
-        metavar="NAME|FILE.npz",
-        help="Data set (`sbp info` lists them), or your own x_train, y_train, x_test, y_test "
-        f"(x holds 0 and 1).{'' if default else unsaid}",
+        metavar="NAME|FILE.npz|FOLDER",
+        help="Data set (`sbp info` lists them), your own x_train, y_train, x_test, y_test, or "
+        f"your folder of idx files.{'' if default else unsaid}",
     )
 
 

@@ -19,6 +19,7 @@ from sbp.app.cli.options import (
     dataset_options,
     engine_option,
     examples,
+    history_of,
     load_dataset_for,
     load_weights,
     options,
@@ -272,7 +273,9 @@ _circuit_command(
     ),
 )
 @click.argument("run", metavar="[RUN]", type=RUN, default=PRETRAINED)
-@click.option("--rows", metavar="N", type=POSITIVE, help="Of an input picture; default square.")
+@click.option(
+    "--rows", metavar="N", type=POSITIVE, help="Of an input picture; default as trained on."
+)
 @click.option(
     "--units",
     metavar="N",
@@ -293,7 +296,9 @@ def weights(run: str, rows: int | None, units: int, out: Path, title: str | None
     n_in = matrices["W1"].shape[1]
     if rows is not None and n_in % rows:
         raise click.UsageError(f"--rows {rows} does not divide the network's {n_in} inputs")
-    shape = (rows, n_in // rows) if rows else None
+    known = history_of(run).get("image_shape")
+    shape = tuple(known) if known and known[0] * known[1] == n_in else None
+    shape = (rows, n_in // rows) if rows else shape
     _save(plots.weight_images(matrices, shape, n=units, title=title), out, dpi)
 
 
