@@ -45,7 +45,7 @@ def test_a_run_on_ones_own_file_needs_no_more_to_be_evaluated_and_drawn(sbp, her
     code, first, err = sbp("evaluate", "run", "--engine", "algebra")
     assert code == 0, err
     assert "8-4-3 on 3 test samples of grey" in first
-    code, _, err = sbp("plot", "raster", "--weights", "run", "--out", "r.png")
+    code, _, err = sbp("plot", "raster", "run", "--out", "r.png")
     assert code == 0, err
     code, out, err = sbp("plot", "weights", "run", "--out", "w.svg")  # 8 inputs are no square
     assert code == 0, err
