@@ -88,6 +88,9 @@ witnesses: env  ## run the golden traces in simulators of others (ARGS=--short; 
 cost: env  ## energy and latency on a public model of the chip (downloads 40 MB)
 	$(PYTHON) tools/cost.py $(ARGS)
 
+faults: env  ## which wrong rule does each golden trace see?
+	$(PYTHON) tools/faults.py $(ARGS)
+
 rtl: env  ## replay the golden traces on the core in Verilog (ARGS=--help for the whole size)
 	$(PYTHON) tools/rtl.py $(ARGS)
 

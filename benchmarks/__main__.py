@@ -21,7 +21,7 @@ from sbp.algebra import Network
 from sbp.circuits import inference_circuit, learning_circuit
 from sbp.engines import compiled, reference
 from sbp.files import write_atomic, write_json
-from sbp.learn.data import available, load
+from sbp.learn.data import best_mnist, load
 from sbp.learn.training import initial_weights, one_hot
 from sbp.program import NO_MATRIX, lower
 from sbp.reproduce.provenance import machine, versions
@@ -33,16 +33,10 @@ WARM_UP = 5000  # samples learned first, so that the activity is that of a train
 
 def samples(n_in):
     """Inputs, targets and where they come from, for a network of `n_in` inputs."""
-    if n_in == 64:
-        data, source = load("digits"), "embedded digits"
-    elif available()["mnist"].startswith("found"):
-        data, source = load("mnist", crop=0 if n_in == 784 else 4), "MNIST"
-    else:
-        rng = np.random.default_rng(0)
-        x = (rng.random((WARM_UP, n_in)) < 0.25).astype(np.uint8)
-        return x, one_hot(rng.integers(0, 10, WARM_UP), 10), "random patterns (MNIST is not here)"
+    name = "digits" if n_in == 64 else best_mnist()
+    data = load(name, crop={784: 0, 400: 4}.get(n_in))
     rows = np.resize(np.arange(len(data.x_train)), WARM_UP)
-    return data.x_train[rows], one_hot(data.y_train[rows], 10), source
+    return data.x_train[rows], one_hot(data.y_train[rows], 10), data.name
 
 
 class Contestants:

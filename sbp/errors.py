@@ -6,6 +6,9 @@ do.  The command line prints that line and exits with code 2.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class SbpError(Exception):
     """Base of all errors that sbp raises on purpose.
@@ -47,3 +50,9 @@ class FileError(SbpError, OSError):
 
 class MissingDependency(SbpError, ImportError):
     """An optional package is needed and not installed, or cannot work here."""
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str | None:
+    """What to do about an unknown `name`: try the one of `names` that it is nearly; else None."""
+    close = get_close_matches(name.lower(), list(names), n=1, cutoff=0.55)
+    return f"did you mean {close[0]}?" if close else None

@@ -300,6 +300,22 @@ def write_npz(path: Path, **changes: object) -> Path:
     return path
 
 
+def put_set(folder: Path, names: str, seed: int = 0, classes: int = 3, **changes: bytes) -> dict:
+    """Four idx files of 6 x 4 pictures; names as of the training images, "{}" for the part."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    found = {}
+    for part, n in (("train", 9), ("test", 6)):
+        x = rng.integers(0, 256, (n, 6, 4), dtype=np.uint8)
+        y = (np.arange(n) % classes).astype(np.uint8)
+        found |= {f"x_{part}": x, f"y_{part}": y}
+        for kind, array in (("images", x), ("labels", y)):
+            name = names.format(part, kind=kind, n=array.ndim)
+            raw = changes.get(f"{part}_{kind}", idx_bytes(array))
+            (folder / name).write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+    return found
+
+
 def real_root() -> Path | None:
     """Where MNIST and Fashion-MNIST are, if they are: SBP_DATA, or beside the repository."""
     for place in (os.environ.get("SBP_DATA"), REPOSITORY.parent / "shared" / "data"):

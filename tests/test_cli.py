@@ -189,7 +189,7 @@ def test_evaluate_reads_the_data_as_training_did(sbp, tmp_path):
     assert json.loads(found.read_text())["mse"] == last["mse"]
     sbp("evaluate", tmp_path / "run", "--test-samples", 30, "--threshold", 12, "--json", found)
     assert json.loads(found.read_text())["mse"] != last["mse"]
-    code, _, _ = sbp("plot", "raster", "--weights", tmp_path / "run", "--out", tmp_path / "r.png")
+    code, _, _ = sbp("plot", "raster", tmp_path / "run", "--out", tmp_path / "r.png")
     assert code == 0
 
 
@@ -226,16 +226,16 @@ def test_an_output_never_takes_the_place_of_a_saved_run(sbp, refused, tmp_path, 
         "train --epochs 2 --out run --resume --json run/history.json",
         "evaluate run --json run/history.json",
         "export pretrained run/weights.npz --to npz",
-        "trace run/checkpoint.previous.npz"
+        "trace --out run/checkpoint.previous.npz"
         if "checkpoint.previous.npz" in kept
-        else "trace run/checkpoint.npz",
+        else "trace --out run/checkpoint.npz",
     ):
         message = refused(*line.split())
         said = ("belongs to a training run", "is named twice", "would be written over")
         assert any(part in message for part in said), message
     assert "ends in .npz" in refused("train", "--epochs", 1, "--json", "run/weights.npz")
     assert "is named twice" in refused("train", "--out", "new", "--json", "new/history.json")
-    assert "is named twice" in refused("trace", "t", "--csv", "./t")
+    assert "is named twice" in refused("trace", "--out", "t", "--csv", "./t")
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == kept
     assert sbp("export", "pretrained", "weights.npz", "--to", "npz")[0] == 0
 
@@ -522,7 +522,7 @@ def test_plot_of_runs(sbp, tmp_path):
     code, out, _ = sbp("plot", "weights", tmp_path / "run0", "--out", tmp_path / "w.pdf")
     assert code == 0
     assert (tmp_path / "w.pdf").read_bytes().startswith(b"%PDF")
-    code, out, _ = sbp("plot", "raster", "--weights", tmp_path / "run0", "--sample", 3,
+    code, out, _ = sbp("plot", "raster", tmp_path / "run0", "--sample", 3,
                        "--populations", "x,h,o", "--out", tmp_path / "r.png")  # fmt: skip
     assert code == 0
     assert "x fires" in out

@@ -205,10 +205,10 @@ def test_the_files_that_were_lost_before(refused, sbp, tmp_path, monkeypatch):
     for typed in (
         "train --dataset own.npz --json own.npz",
         "train --dataset run/weights.npz --out run --force",
-        "trace own.npz --dataset own.npz",
-        "trace t.npz --dataset own.npz --csv own.npz",
+        "trace --out own.npz --dataset own.npz",
+        "trace --out t.npz --dataset own.npz --csv own.npz",
         "evaluate w.npz --dataset own.npz --json w.npz",
-        "trace w.npz --weights w.npz --dataset own.npz",
+        "trace w.npz --out w.npz --dataset own.npz",
         "import run/weights.npz --out run --force",
         "export w.npz ./w.npz",
     ):
@@ -218,7 +218,9 @@ def test_the_files_that_were_lost_before(refused, sbp, tmp_path, monkeypatch):
 
 def test_results_may_go_into_one_pipe_and_into_devices(sbp):
     assert sbp("train", *SMALL, "--epochs", 1, "--quiet", "--json", os.devnull)[0] == 0
-    code, _, _ = sbp("trace", os.devnull, "--samples", 1, "--hidden", 4, "--csv", os.devnull)
+    code, _, _ = sbp(
+        "trace", "--out", os.devnull, "--samples", 1, "--hidden", 4, "--csv", os.devnull
+    )
     assert code == 0
 
 
@@ -250,7 +252,7 @@ def test_a_tilde_is_the_home_folder_in_every_path(sbp, refused, tmp_path, monkey
     "typed",
     [
         "train --dataset missing.npz --out a/b/c --json d/e/f.json",
-        "trace a/t.npz --samples 99999 --csv b/t.csv",
+        "trace --out a/t.npz --samples 99999 --csv b/t.csv",
         "export missing a/b.nir",
         "import missing.nir --out a/b",
         "plot weights missing --out a/b/c.png",
@@ -270,8 +272,8 @@ def test_a_name_of_another_kind_is_refused(refused, tmp_path, monkeypatch):
     for typed, ending in (
         ("train --json j.npz", ".json"),
         ("export pretrained w.onnx", ".nir or .npz or .csv"),
-        ("trace t.csv", ".npz"),
-        ("trace t.npz --csv t.json", ".csv"),
+        ("trace --out t.csv", ".npz"),
+        ("trace --csv t.json", ".csv"),
         ("plot circuit --out c.csv", ".png or .svg or .pdf"),
         ("plot circuit --out c.gif", ".png or .svg or .pdf"),
         ("plot circuit --out c", ".png or .svg or .pdf"),
@@ -280,3 +282,45 @@ def test_a_name_of_another_kind_is_refused(refused, tmp_path, monkeypatch):
         assert f"allowed: {ending}" in message
     assert "name it *.nir or *.npz or *.csv" in refused("export", "pretrained", "w.weights")
     assert os.listdir() == []
+
+
+def test_blanks_and_control_characters_of_a_path_are_seen(refused, tmp_path, monkeypatch):
+    """What is printed of a path is the path."""
+    monkeypatch.chdir(tmp_path)
+    for name, shown in (
+        ("a  b", "'a  b'"),
+        ("run ", "'run '"),
+        ("run\r", r"'run\r'"),
+        ("a\nb", r"'a\nb'"),
+        ("a\tb", r"'a\tb'"),
+        ("it's here", '"it\'s here"'),
+        ("\x1b[31mred", r"'\x1b[31mred'"),
+    ):
+        assert f"error: {shown} does not exist" in refused("evaluate", name)
+        assert f"error: {shown} does not exist" in refused("verify", name)
+        assert f" {shown} is named twice" in refused("trace", f"--out={name}", "--csv", name)
+    assert "error: plain does not exist" in refused("evaluate", "plain")
+
+
+def test_pictures_and_traces_go_where_the_run_is_and_beside_older_ones(sbp, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for seed in (0, 1):
+        sbp("train", *SMALL, "--epochs", 1, "--seed", seed, "--out", f"run{seed}")
+    small = ("--dpi", 30)
+    for words, place in (
+        (("weights", "run0", "--units", 1), "run0/weights.png"),
+        (("curve", "run0"), "run0/curve.png"),
+        (("curve", "run0", "run1"), "curve.png"),
+        (("phases", "gating_chain", "--ring", 2), "phases.png"),
+    ):
+        assert sbp("plot", *words, *small)[1].startswith(f"{place}: ")
+        before = Path(place).read_bytes()
+        for number in (2, 3):
+            older = place.replace(".png", f"-{number}.png")
+            assert sbp("plot", *words, *small)[1].startswith(f"{older}: ")
+        assert Path(place).read_bytes() == before
+    assert sbp("trace", "run0", "--samples", 1)[1].startswith("run0/trace.npz: ")
+    assert sbp("trace", "run0/weights.npz", "--dataset", "digits")[1].startswith("trace.npz: ")
+    # A name that was given is what is written; that an older picture went is said.
+    out = sbp("plot", "curve", "run0", "--out", "curve.png", *small)[1]
+    assert out.startswith("curve.png (in place of an older one): ")

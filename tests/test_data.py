@@ -236,9 +236,7 @@ def test_what_a_score_on_the_digits_means_is_measured():
     from threadpoolctl import threadpool_limits
 
     ours = data.load("digits")
-    network = MLPClassifier(
-        (400,), random_state=0, max_iter=100
-    )  # of 200: the rest adds 0.3 points
+    network = MLPClassifier((400,), random_state=0)
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)
         fitted = network.fit(ours.x_train, ours.y_train)

@@ -21,6 +21,7 @@ from data_files import (
     md5,
     needs_real,
     one_line,
+    put_set,
     python,
     real_bytes,
     slow_binarise,
@@ -315,22 +316,6 @@ def test_what_was_seen_is_said(tiny, tmp_path):
 
 
 # ---------------------------------------------------------------------------- the user's own
-
-
-def put_set(folder: Path, names: str, seed: int = 0, classes: int = 3, **changes: bytes) -> dict:
-    """Four idx files of 6 x 4 pictures; names as of the training images, "{}" for the part."""
-    folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(seed)
-    found = {}
-    for part, n in (("train", 9), ("test", 6)):
-        x = rng.integers(0, 256, (n, 6, 4), dtype=np.uint8)
-        y = (np.arange(n) % classes).astype(np.uint8)
-        found |= {f"x_{part}": x, f"y_{part}": y}
-        for kind, array in (("images", x), ("labels", y)):
-            name = names.format(part, kind=kind, n=array.ndim)
-            raw = changes.get(f"{part}_{kind}", idx_bytes(array))
-            (folder / name).write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
-    return found
 
 
 #: As they are published: names of the files, the folder, what is asked for, and the name it gets.

@@ -351,7 +351,10 @@ def test_changed_kernel_is_caught_by_the_command_that_users_run(
 ) -> None:
     """A network whose sign is wrong: old results are stale, and a new run disagrees."""
     changed = changed_package(
-        tmp_path, "algebra.py", "np.int8(e > 0) - np.int8(e < 0)", "np.int8(e < 0) - np.int8(e > 0)"
+        tmp_path,
+        "algebra.py",
+        "np.int8(plus > 0) - np.int8(minus > 0)",
+        "np.int8(minus > 0) - np.int8(plus > 0)",
     )
     script = (
         "import sys; from sbp import reproduce\n"
@@ -604,7 +607,7 @@ def test_largest_closed_input_is_the_largest_forward_sum() -> None:
 def first_parting(dataset: data.Dataset, start: dict[str, np.ndarray], seed: int) -> int:
     """Samples before the weights part, on the reference engine, sample by sample."""
     sizes = dataset.n_inputs, len(start["W1"]), dataset.n_classes
-    program, network = lower(learning_circuit(sizes)), algebra.Network(start)
+    program, network = lower(learning_circuit(sizes)), algebra.Network(start, copies=False)
     state, targets = program.state(start), one_hot(dataset.y_train, dataset.n_classes)
     for number, row in enumerate(watch.epoch_order(seed, 1, len(targets))):
         one = slice(row, row + 1)

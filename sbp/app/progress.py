@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import click
-
-from sbp.learn.progress import Bar, Progress, Silence, percent, span
+from sbp.learn.progress import Bar, Progress, Silence, live, percent, span, tell
 
 Epoch = dict[str, float]
 
@@ -18,16 +15,16 @@ COMPILING = "compiling the kernels for this machine, this once: some seconds ...
 
 
 @contextmanager
-def announce_compilation(quiet: bool = False) -> Iterator[None]:
+def announce_compilation() -> Iterator[None]:
     """Say so, once, if compiling kernels takes more than a second (they are then cached)."""
     from numba.core import event
 
-    timer = threading.Timer(1.0, click.echo, [COMPILING], {"err": True})
+    timer = threading.Timer(1.0, tell, [COMPILING])
     timer.daemon = True
 
     class Listener(event.Listener):
         def on_start(self, event: Any) -> None:
-            if timer.ident is None and not quiet:
+            if timer.ident is None:
                 timer.start()
 
         def on_end(self, event: Any) -> None:
@@ -50,8 +47,6 @@ class TrainingProgress:
     ----------
     epochs : int
         Epochs of the whole run.
-    quiet : bool
-        Show nothing.
 
     Attributes
     ----------
@@ -59,9 +54,9 @@ class TrainingProgress:
         Whether nothing was learned: a resumed run had finished before.
     """
 
-    def __init__(self, epochs: int, quiet: bool = False) -> None:
-        self.epochs, self.quiet, self.untouched = epochs, quiet, True
-        self._live = sys.stderr.isatty() and not quiet
+    def __init__(self, epochs: int) -> None:
+        self.epochs, self.untouched = epochs, True
+        self._live = live()
         self._progress: Progress | None = None
         self._lines = 0
 
@@ -81,9 +76,9 @@ class TrainingProgress:
             self._progress = self._progress or Progress(self.epochs * n)
             self._progress.what = f"epoch {epoch}/{self.epochs}"
             self._progress((epoch - 1) * n + done, accuracies(history, ("spike", "membrane")))
-        elif not self.quiet:
+        else:
             for entry in history[self._lines :]:
-                click.echo(self._line(entry), err=True)
+                tell(self._line(entry))
         self._lines = len(history)
 
     def _line(self, entry: Epoch) -> str:
@@ -105,7 +100,7 @@ class EvaluationProgress:
     """A live bar on a terminal, nothing elsewhere; call it with samples done and in all."""
 
     def __init__(self) -> None:
-        self._progress = Progress(1, "evaluating", Bar() if sys.stderr.isatty() else Silence())
+        self._progress = Progress(1, "evaluating", Bar() if live() else Silence())
 
     def __enter__(self) -> EvaluationProgress:
         return self

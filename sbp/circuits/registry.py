@@ -32,7 +32,7 @@ from sbp.circuits.deep import deep_circuit
 from sbp.circuits.gating import gating_chain
 from sbp.circuits.inference import inference_circuit
 from sbp.circuits.single_layer import single_layer_circuit
-from sbp.errors import SpecError
+from sbp.errors import SpecError, did_you_mean
 from sbp.spec import Circuit, check_sizes
 
 GROUP = "sbp.circuits"  #: entry points of other packages
@@ -83,7 +83,11 @@ def family(name: str) -> Callable[..., Circuit]:
         return OWN[name]
     others = _others()
     if name not in others:
-        raise SpecError(f"no circuit is called {name!r}", allowed=", ".join(families()))
+        raise SpecError(
+            f"no circuit is called {name!r}",
+            allowed=", ".join(families()),
+            do=did_you_mean(name, families()),
+        )
     try:
         found = others[name].load()
     except Exception as error:  # whatever a stranger's module raises

@@ -20,7 +20,7 @@ from importlib import metadata
 from typing import Any
 
 from sbp.engines.protocol import Engine, Session, check_options
-from sbp.errors import SpecError
+from sbp.errors import SpecError, did_you_mean
 from sbp.program import Program, State
 
 GROUP = "sbp.engines"  #: entry points of other packages
@@ -49,7 +49,11 @@ def get(name: str) -> Engine:
         return importlib.import_module(f"{__name__}.{name}").ENGINE
     others = _others()
     if name not in others:
-        raise SpecError(f"no engine is called {name!r}", allowed=", ".join(names()))
+        raise SpecError(
+            f"no engine is called {name!r}",
+            allowed=", ".join(names()),
+            do=did_you_mean(name, names()),
+        )
     label = f"the engine {name} ({others[name].value})"
     try:
         found = others[name].load()

@@ -34,13 +34,12 @@ import importlib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 from warnings import warn
 
-from sbp.errors import DataError
+from sbp.errors import DataError, did_you_mean
 from sbp.learn import own
 from sbp.learn.dataset import ARRAYS, Dataset, Pictures, Root, Source, binarise
 from sbp.learn.idx import IdxPictures, data_root
@@ -85,12 +84,11 @@ def source(name: str) -> Source:
         return getattr(importlib.import_module(module), attribute)
     others = _others()
     if name not in others:
-        close = get_close_matches(name.lower(), names(), n=1, cutoff=0.5)
         raise DataError(
             f"unknown data set {name!r}",
             allowed=f"{', '.join(names())}, the path of a FILE.npz, or that of a folder of idx "
             "files",
-            do=f"did you mean {close[0]}?" if close else None,
+            do=did_you_mean(name, names()),
         )
     label = f"the data set {name} ({others[name].value})"
     try:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,8 +16,33 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_silent = False
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Show no progress meanwhile, in this process."""
+    global _silent
+    before, _silent = _silent, True
+    try:
+        yield
+    finally:
+        _silent = before
+
+
+def tell(text: str) -> None:
+    """Say on standard error how the work goes."""
+    if not _silent:
+        print(text, file=sys.stderr, flush=True)
+
+
+def live() -> bool:
+    """Whether a bar can be drawn: standard error is a terminal that moves its cursor."""
+    return not _silent and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def output() -> Console:
-    """Where tables go: standard output, 140 columns where it is no terminal."""
+    """Where tables go: standard output, 140 columns where it is no terminal of a known width."""
     from rich.console import Console
 
     class Output(Console):
@@ -22,7 +50,8 @@ def output() -> Console:
             raise  # not rich's exit code 1: the command line has its own
 
     console = Output(highlight=False)
-    return console if console.is_terminal else Output(width=140, highlight=False)
+    known = console.is_terminal or os.environ.get("COLUMNS", "").isdecimal()
+    return console if known else Output(width=140, highlight=False)
 
 
 def percent(fraction: float) -> str:
@@ -68,7 +97,7 @@ class Lines:
 
     def draw(self, what: str, share: float, left: float | None, note: str) -> None:  # noqa: D102
         if left is not None and share < 1:
-            print(f"{what}: {share:.0%}, {span(left)} left  {note}".rstrip(), file=sys.stderr)
+            tell(f"{what}: {share:.0%}, {span(left)} left  {note}".rstrip())
 
     def close(self) -> None:  # noqa: D102
         pass
@@ -133,8 +162,8 @@ class Text:
 
 
 def usual_view() -> View:
-    """A bar where standard error is a terminal, lines elsewhere."""
-    return Bar() if sys.stderr.isatty() else Lines()
+    """A bar where standard error is a terminal, lines elsewhere; nothing in `silence`."""
+    return Silence() if _silent else Bar() if live() else Lines()
 
 
 class Progress:

@@ -13,6 +13,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 Passes = Annotated[float, Meta(gt=0, le=1e6)]  #: over the training samples
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+Size = Annotated[int, Meta(ge=1, le=2**53)]
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 Form = TypeVar("Form")
@@ -35,9 +36,13 @@ class History(msgspec.Struct):
     epochs: list[Epoch]
     digest: Digest | UnsetType = UNSET
     dataset: str | UnsetType = UNSET
-    crop: Count | None = None
-    threshold: Annotated[float, Meta(ge=0, le=1e12)] | None = None
     data_path: str | None = None
+    data_checksum: Digest | None = None
+    image_shape: Annotated[list[Size], Meta(min_length=2, max_length=2)] | None = None
+    crop: Count | None = None
+    threshold: Annotated[float, Meta(ge=-1e12, le=1e12)] | None = None
+    n_train: Size | None = None
+    n_test: Size | None = None
     run: Count = 0
     matrices: list[str] = []  # of a circuit of one's own, whose names are not W1 .. WL
 

@@ -1,10 +1,15 @@
-"""Make the golden traces of the deep circuit: ``python tests/traces/make.py``.
+"""Make golden traces: ``python tests/traces/make.py [NAME ...]``.
 
-Together they notice the absence of any single projection: `bounds` has sums between the ungated
-and the closing limit, o> firing and copies that part; `crowded` has such sums sent back and in the
-output; in `errors` whole hidden layers err at once.
+Those of the deep circuit notice together the absence of any single projection: `bounds` has sums
+between the ungated and the closing limit, o> firing and copies that part; `crowded` has such sums
+sent back and in the output; in `errors` whole hidden layers err at once.
+
+The three smallest are chosen by what they see: `order` every fault of the paper's circuit inside
+its domain, first of all learning before reading; `beyond` the dead time and the closing gates
+too, since its sums go beyond what these hold; `neurons` what our circuits never use.
 """
 
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +17,17 @@ import numpy as np
 
 from sbp import trace
 from sbp.circuits import deep_circuit, learning_circuit
+from sbp.spec import (
+    Circuit,
+    LearningRule,
+    MatrixWeight,
+    Neuron,
+    Parameter,
+    Phase,
+    Population,
+    Projection,
+    Source,
+)
 from sbp.weights import Weights
 
 HERE = Path(__file__).resolve().parent
@@ -72,6 +88,78 @@ def all_err(sizes):
     return Weights.chain({"W1": w1, "W2": w2, "W3": w3}), {"input": inputs, "target": targets}
 
 
+def order():
+    """Weights of W2 at the bounds and, in two columns, near zero."""
+    rng = np.random.default_rng(3)
+    n_in, n_h, n_o = 16, 8, 4
+    w1 = np.clip(2 * np.round(rng.normal(size=(n_h, n_in)) * 100), -256, 254).astype(int)
+    w2 = (2 * np.round(rng.normal(size=(n_o, n_h)) * 60)).clip(-256, 254).astype(int)
+    w2[rng.random(w2.shape) < 0.3] = 254
+    w2[rng.random(w2.shape) < 0.3] = -256
+    w2[:, rng.random(n_h) < 0.4] //= 32
+    x = (rng.random((30, n_in)) < 0.5).astype(np.uint8)
+    t = np.eye(n_o, dtype=np.uint8)[rng.integers(0, n_o, 30)]
+    return Weights.chain({"W1": w1, "W2": w2 // 2 * 2}), {"input": x, "target": t}
+
+
+def beyond():
+    """The first hidden neuron gets about 77 * 254 = 19,558, more than the closing gate holds."""
+    rng = np.random.default_rng(1)
+    n_in, n_h, n_o = 96, 8, 4
+    w1 = np.clip(2 * np.round(rng.normal(size=(n_h, n_in)) * 60), -256, 254).astype(int)
+    w1[0] = 254
+    w1[1, rng.random(n_in) < 0.75] = 254
+    w1[2, rng.random(n_in) < 0.6] = -256
+    w2 = (2 * np.round(rng.normal(size=(n_o, n_h)) * 60)).clip(-256, 254).astype(int)
+    w2[0, :3], w2[1, :3] = 254, -256
+    x = (rng.random((24, n_in)) < 0.8).astype(np.uint8)
+    t = np.eye(n_o, dtype=np.uint8)[rng.integers(0, n_o, 24)]
+    return Weights.chain({"W1": w1, "W2": w2}), {"input": x, "target": t}
+
+
+def neurons_circuit():
+    """Decays, long dead times, every exponent's end, long delays, a wrap of the register."""
+    slow = Neuron(bias=-640, threshold=300, refractory=3, du=700, dv=90)
+    keeps = Neuron(bias=96, threshold=900, refractory=5, du=4096, dv=0)
+    wide = Neuron(bias=4095 << 7, threshold=120_000, refractory=2, du=2048, dv=1024)
+    flat = {"plastic": False}
+    return Circuit(
+        name="neurons",
+        sizes=(12, 8, 6),
+        sources=(Source("input", 12, 0), Source("late", 8, 3), Source("kick", 2, None)),
+        populations=(
+            Population("slow", 8, slow),
+            Population("keeps", 6, keeps),
+            Population("wide", 5, wide),
+            Population("relay", 8, Neuron(threshold=400)),
+        ),
+        projections=(
+            Projection("input", "slow", "matrix", MatrixWeight("A", exponent=1, **flat)),
+            Projection("input", "wide", "matrix", MatrixWeight("B", exponent=7, **flat), delay=2),
+            Projection("late", "relay", "copy", 520, delay=17),
+            Projection("late", "slow", "veto", -130, delay=1),
+            Projection("slow", "relay", "copy", 640, delay=62),
+            Projection("slow", "keeps", "plastic", MatrixWeight("C", exponent=-2)),
+            Projection("keeps", "slow", "plastic", MatrixWeight("C", True, True), delay=4),
+            Projection("relay", "keeps", "all", 96, "all-to-all"),
+            Projection("keeps", "relay", "all", -48, "all-to-all", 1),
+            Projection("wide", "relay", "all", -260, "all-to-all", 3),
+            Projection("kick", "wide", "all", 2048, "all-to-all", 9),
+        ),
+        phases=(Phase(("slow",)), Phase(), Phase(reward=True, learns=("C",)), Phase(), Phase()),
+        parameters=(Parameter("A", 8, 12), Parameter("B", 5, 12), Parameter("C", 6, 8)),
+        rule=LearningRule(6, -4),
+    )
+
+
+def neurons():
+    """Weights and stimulus of `neurons_circuit`."""
+    rng = np.random.default_rng(0)
+    shapes = {parameter.name: parameter.shape for parameter in neurons_circuit().parameters}
+    weights = {name: 2 * rng.integers(-128, 128, shape) for name, shape in shapes.items()}
+    return weights, {"input": rng.random((24, 12)) < 0.5, "late": rng.random((24, 8)) < 0.4}
+
+
 def made():
     """Every trace by the name of its file: circuit, weights, stimulus."""
     sizes = (64, 24, 16, 10)
@@ -92,12 +180,18 @@ def made():
     old = learning_circuit(sizes, -1, "before-august-2024")
     weights = near_the_bounds(sizes, 2, spread, (0.20, 0.30, False))
     yield "learning_64_16_10_before-august-2024_e-1", old, weights, digits(15)
+    yield "learning_16_8_4_order", learning_circuit((16, 8, 4)), *order()
+    yield "learning_96_8_4_beyond", learning_circuit((96, 8, 4)), *beyond()
+    yield "neurons", neurons_circuit(), *neurons()
 
 
 if __name__ == "__main__":
     for name, circuit, weights, stimulus in made():
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
         about = {"made_by": "tests/traces/make.py"}
-        recorded = trace.record(circuit, stimulus, weights, about=about)
+        states = "all" if name == "neurons" else ()
+        recorded = trace.record(circuit, stimulus, weights, states=states, about=about)
         path = trace.write(recorded, HERE / f"{name}.npz")
         print(f"{path.name}: {recorded.n_samples} samples, {recorded.n_spikes:,} spikes, "
               f"{path.stat().st_size:,} bytes")  # fmt: skip

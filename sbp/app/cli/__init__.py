@@ -25,7 +25,7 @@ from sbp.app.cli.check import check
 from sbp.app.cli.exchange import export, import_
 from sbp.app.cli.notebooks import notebooks
 from sbp.app.cli.options import examples
-from sbp.app.cli.output import prepare_streams
+from sbp.app.cli.output import colour, in_a_line, prepare_streams
 from sbp.app.cli.paths import Group
 from sbp.app.cli.plot import plot
 from sbp.app.cli.programs import program
@@ -95,7 +95,7 @@ def main(args: Sequence[str] | None = None) -> int:
     prepare_streams()
     with _signals() as interrupted, _warnings_in_a_line():
         try:
-            return _run(args)
+            return _run(list(sys.argv[1:] if args is None else args))
         except BaseException:
             # An interrupted import ends in any error, depending on which library it was in.
             if not interrupted:
@@ -104,20 +104,19 @@ def main(args: Sequence[str] | None = None) -> int:
             return INTERRUPTED
 
 
-def _run(args: Sequence[str] | None) -> int:
+def _run(words: list[str]) -> int:
     try:
         if "_SBP_COMPLETE" in os.environ:
             cli.main(prog_name="sbp")  # shell completion
-        arguments = list(sys.argv[1:] if args is None else args)
-        with cli.make_context("sbp", arguments) as context:
+        with cli.make_context("sbp", list(words), color=colour()) as context:
             cli.invoke(context)
         sys.stdout.flush()
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        return _fail(_usage(error))
+        return _fail(_usage(error), words)
     except SbpError as error:
-        return _fail(str(error))
+        return _fail(str(error), words)
     except BrokenPipeError:
         # Nobody reads any more, and Python's own flush at exit would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -128,13 +127,13 @@ def _run(args: Sequence[str] | None) -> int:
     except MemoryError as error:
         return _fail(f"out of memory ({error}); ask for a smaller network or fewer samples")
     except OSError as error:
-        return _fail(f"{error.strerror or error}: {error.filename or 'standard output'}")
+        return _fail(f"{error.strerror or error}: {error.filename or 'standard output'}", words)
     return 0
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, words: Sequence[str] = ()) -> int:
     label = click.style("sbp: error:", fg="red", bold=True)
-    click.echo(f"{label} {' '.join(message.split())}", err=True)
+    click.echo(f"{label} {in_a_line(message, words)}", err=True, color=colour())
     return BAD_INPUT
 
 

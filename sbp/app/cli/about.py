@@ -2,68 +2,76 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from sbp.app.cli.options import (
-    CIRCUITS,
+    CIRCUIT_OPTIONS,
     DATA_DIR_OPTION,
     ENGINES,
-    Sizes,
+    JSON_OPTION,
+    Name,
+    build_circuit,
     engine_option,
     examples,
 )
+from sbp.app.cli.output import facts, say, write_results
 from sbp.app.cli.paths import WritesFolder, command
 from sbp.app.progress import announce_compilation
 from sbp.learn.progress import percent
 
-SIZES_SAID = "400-400-10 (learning, inference), 400-10 (single_layer), 20-20-20-20 (gating_chain)."
 OUT_SAID = (
     "Folder of results; default build/reproduce or build/reproduce-paper, with --status and "
     "--redraw the committed results."
 )
 OUT_RESULTS = WritesFolder("*.json", "*.png", "status.md")
-DEFAULT_SIZES = {
-    "learning": (400, 400, 10),
-    "inference": (400, 400, 10),
-    "single_layer": (400, 10),
-    "gating_chain": (20, 20, 20, 20),
-    "deep": (400, 400, 400, 10),
-}
 
 
 @command(
     epilog=examples(
         "sbp summary",
         "sbp summary inference",
-        "sbp summary single_layer --sizes 64-10",
+        "sbp summary deep --sizes 64-32-32-10",
         "sbp summary gating_chain --sizes 20-20-20-20 --ring 2",
     )
 )
-@click.argument("circuit", type=click.Choice(CIRCUITS), default="learning")
-@click.option("--sizes", type=Sizes(), help=f"Layer sizes; default {SIZES_SAID}")
-@click.option(
-    "--ring", metavar="N", type=click.IntRange(min=2), help="Gates in a gating chain's ring."
-)
-def summary(circuit: str, sizes: tuple[int, ...] | None, ring: int | None) -> None:
+@CIRCUIT_OPTIONS
+@JSON_OPTION
+def summary(
+    circuit: str, sizes: tuple[int, ...] | None, ring: int | None, json_file: Path | None
+) -> None:
     """Print a circuit: populations, neurons, synapses, phases."""
-    from sbp.circuits.registry import build
     from sbp.program import lower
 
-    built = build(circuit, sizes or DEFAULT_SIZES[circuit], ring=ring)
-    click.echo(built.summary())
-    click.echo(f"  program digest {lower(built).digest}")
+    built = build_circuit(circuit, sizes, ring)
+    digest = lower(built).digest
+    say(built.summary())
+    say(f"  program digest {digest}")
+    write_results(json_file, {
+        "circuit": built.name,
+        "sizes": built.sizes,
+        "neurons": built.n_neurons,
+        "synapses": built.n_synapses(),
+        "plastic_synapses": built.n_synapses(plastic_only=True),
+        "populations": {part.name: part.size for part in built.populations},
+        "sources": {source.name: source.size for source in built.sources},
+        "phases": [asdict(phase) for phase in built.phases],
+        "digest": digest,
+    })  # fmt: skip
 
 
 @command(
     epilog=examples(
         "sbp info",
         "sbp info --data-dir ~/data",
+        "sbp info --json -",
     )
 )
 @DATA_DIR_OPTION
-def info(data_dir: Path | None) -> None:
+@JSON_OPTION
+def info(data_dir: Path | None, json_file: Path | None) -> None:
     """Show versions, engines, data sets and where things are."""
     from sbp import engines
     from sbp.kernels import cache_status
@@ -93,9 +101,9 @@ def info(data_dir: Path | None) -> None:
     }
     width = max(len(name) for lines in sections.values() for name in lines)
     for title, lines in sections.items():
-        click.secho(title, bold=True)
-        for name, text in lines.items():
-            click.echo(f"  {name:{width}s}  {text}")
+        say(title, bold=True)
+        facts(lines, width)
+    write_results(json_file, sections)
 
 
 @command(
@@ -109,7 +117,7 @@ def info(data_dir: Path | None) -> None:
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @click.option(
     "--preset",
-    type=click.Choice(["smoke", "paper"]),
+    type=Name("preset", ("smoke", "paper")),
     show_default="smoke",
     help="smoke: at most two minutes; paper: the paper's sizes, epochs and seeds.",
 )

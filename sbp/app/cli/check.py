@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sbp.app.cli.options import CIRCUIT_VARIANT, CIRCUITS, Sizes, examples
+from sbp.app.cli.options import (
+    CIRCUIT_OPTIONS,
+    CIRCUIT_VARIANT,
+    JSON_OPTION,
+    build_circuit,
+    examples,
+)
+from sbp.app.cli.output import say, write_results
 from sbp.app.cli.paths import command
 
 if TYPE_CHECKING:
@@ -21,11 +30,7 @@ if TYPE_CHECKING:
         "sbp check learning --bound 20000        what happens beyond the limits",
     )
 )
-@click.argument("circuit", type=click.Choice(CIRCUITS), default="learning")
-@click.option("--sizes", type=Sizes(), help="Layer sizes; default as of `sbp summary`.")
-@click.option(
-    "--ring", metavar="N", type=click.IntRange(min=2), help="Gates in a gating chain's ring."
-)
+@CIRCUIT_OPTIONS
 @CIRCUIT_VARIANT
 @click.option(
     "--bound",
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
     metavar="B",
     help="Show the phases while |W x| <= B; default: the limit of the table of phases.",
 )
+@JSON_OPTION
 def check(
     circuit: str,
     sizes: tuple[int, ...] | None,
@@ -40,6 +46,7 @@ def check(
     weight_exponent: int,
     parameters: str,
     bound: int | None,
+    json_file: Path | None,
 ) -> None:
     """Prove where a circuit does what its table of phases says.
 
@@ -48,17 +55,11 @@ def check(
     grow before anything else happens, and where it happens first.  Exit code 1 if the circuit
     does not do what its table says even with small weights.
     """
-    from sbp.app.cli.about import DEFAULT_SIZES
-    from sbp.circuits.registry import build
     from sbp.domain import analyse, limits
     from sbp.program import lower
 
-    built = build(
-        circuit,
-        sizes or DEFAULT_SIZES[circuit],
-        ring=ring,
-        weight_exponent=weight_exponent,
-        parameters=parameters,
+    built = build_circuit(
+        circuit, sizes, ring, weight_exponent=weight_exponent, parameters=parameters
     )
     program = lower(built)
     found = limits(program)
@@ -66,12 +67,11 @@ def check(
     domain = analyse(program, None if shown is None else max(shown, 0))
     size = "-".join(map(str, built.sizes))
     exponent = f", weight exponent {weight_exponent}" if weight_exponent else ""
-    click.secho(f"{built.name} circuit {size}{exponent}: {program.period} steps a sample",
-                bold=True)  # fmt: skip
+    say(f"{built.name} circuit {size}{exponent}: {program.period} steps a sample", bold=True)
     if not found.decided:
-        click.echo("not decided: neurons with a memory may always fire, so nothing is proven")
+        say("not decided: neurons with a memory may always fire, so nothing is proven")
     _print_phases(domain, shown)
-    click.secho("how large a sum W x may grow, in mantissas, for this to hold", bold=True)
+    say("how large a sum W x may grow, in mantissas, for this to hold", bold=True)
     rows = [("what fires is the table", found.table)]
     rows += [(f"what {name} learns is the table", limit) for name, limit in found.learning.items()]
     rows += [("no 24-bit register wraps", found.register)]
@@ -79,33 +79,52 @@ def check(
         _print_limit(what, limit)
     margin = domain.register_margin
     if margin is not None:
-        click.echo(f"  here {margin:,} of 8,388,607 register units are left")
-    broken = [limit for _, limit in rows if limit.bound == -1]
-    if domain.silent or broken:
+        say(f"  here {margin:,} of 8,388,607 register units are left")
+    holds = not domain.silent and all(limit.bound != -1 for _, limit in rows)
+    write_results(json_file, {
+        "circuit": built.name,
+        "sizes": built.sizes,
+        "digest": program.digest,
+        "decided": found.decided,
+        "holds": holds,
+        "limits": {what: limit.bound for what, limit in rows},
+        "bound": shown,
+        "fires": [
+            {"must": must, "may": may} for must, may in (_firing(domain, row) for row in
+                                                         domain.fires)
+        ],
+        "register_margin": margin,
+    })  # fmt: skip
+    if not holds:
         for breach in domain.silent:
-            click.echo(f"  {breach}")
+            say(f"  {breach}")
         click.secho("the circuit does not do what its table of phases says", fg="red")
         click.get_current_context().exit(1)
 
 
-def _print_phases(domain: Domain, bound: int | None) -> None:
+def _firing(domain: Domain, row: Sequence[Any]) -> tuple[list[str], list[str]]:
+    """The populations that must and that may fire in a phase."""
     from sbp.domain import Fires
 
     names = [population.name for population in domain.program.populations]
+    must, may = (
+        [name for name, state in zip(names, row, strict=True) if state == wanted]
+        for wanted in (Fires.MUST, Fires.MAY)
+    )
+    return must, may
+
+
+def _print_phases(domain: Domain, bound: int | None) -> None:
     within = "any weights" if bound is None else f"|W x| <= {bound:,}"
-    click.secho(f"what fires while {within}; all others cannot", bold=True)
-    click.echo("  phase  must     may")
+    say(f"what fires while {within}; all others cannot", bold=True)
+    say("  phase  must     may")
     stray = {(breach.phase, breach.where) for breach in domain.unscheduled}
     for phase, row in enumerate(domain.fires):
-        must = [n for n, state in zip(names, row, strict=True) if state == Fires.MUST]
-        may = [
-            f"{n}{'(!)' if (phase, n) in stray else ''}"
-            for n, state in zip(names, row, strict=True)
-            if state == Fires.MAY
-        ]
-        click.echo(f"  {phase:5d}  {' '.join(must) or '-':7s}  {' '.join(may) or '-'}")
+        must, may = _firing(domain, row)
+        may = [f"{name}{'(!)' if (phase, name) in stray else ''}" for name in may]
+        say(f"  {phase:5d}  {' '.join(must) or '-':7s}  {' '.join(may) or '-'}", hang=16)
     if stray:
-        click.echo("  (!) the table of phases does not say so")
+        say("  (!) the table of phases does not say so")
 
 
 def _print_limit(what: str, limit: Limit) -> None:
@@ -113,7 +132,7 @@ def _print_limit(what: str, limit: Limit) -> None:
         number = "any"
     else:
         number = f"{limit.bound:,}" if limit.bound >= 0 else "never"
-    click.echo(f"  {what:32s} {number:>9s}")
+    say(f"  {what:32s} {number:>9s}")
     if limit.first is not None:
         beyond = "beyond it, " if limit.bound != -1 else ""
-        click.echo(f"      {beyond}{limit.first}")
+        say(f"      {beyond}{limit.first}")

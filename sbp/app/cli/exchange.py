@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from sbp.app.cli.options import examples, history_of, load_weights
+from sbp.app.cli.options import Name, examples, history_of, load_weights
+from sbp.app.cli.output import say
 from sbp.app.cli.paths import FILE, OUT_RUN, RUN, Writes, command
 from sbp.errors import FileError
 
@@ -31,13 +32,13 @@ ENDINGS = " or ".join(f"*.{form}" for form in FORMATS)
 @click.option(
     "--to",
     "form",
-    type=click.Choice(FORMATS),
+    type=Name("format", FORMATS),
     help="Default: as the file's name ends, else nir.  nir: the graph that snnTorch, Norse, Spyx "
     "and others read; npz, csv: plain weights.",
 )
 @click.option(
     "--neuron",
-    type=click.Choice(MODELS),
+    type=Name("neuron model", MODELS),
     help="Neuron of a NIR file: CubaLIF, or LIF for receivers without synaptic currents (sinabs). "
     "Default cuba.",
 )
@@ -64,9 +65,9 @@ def export(run: str, file: Path, form: str | None, neuron: str | None) -> None:
     about = {"dataset": name} if name else {}
     exchange.write(file, weights, form, about, neuron=neuron or "cuba")
     size = file.stat().st_size / 1000
-    click.echo(f"{file}: {exchange.facts(weights, None)['sizes']}, {form}, {size:,.1f} kB")
+    say(f"{file}: {exchange.facts(weights, None)['sizes']}, {form}, {size:,.1f} kB")
     if form == "nir":
-        click.echo(f"not in the file: {', '.join(exchange.NOT_SAID)}")
+        say(f"not in the file: {', '.join(exchange.NOT_SAID)}")
 
 
 @command(
@@ -118,7 +119,7 @@ def import_(file: Path, out: Path, force: bool) -> None:
     for name, loss in losses.items():
         low, high = loss.scale
         factor = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-        click.echo(
+        say(
             f"  {name}: {loss.weights:,} weights times {factor}; rounding error "
             f"at most {loss.largest:.3g}, rms {loss.rms:.3g}; "
             f"{loss.saturated:,} saturated"
@@ -133,6 +134,4 @@ def import_(file: Path, out: Path, force: bool) -> None:
                 f"{loss.weights:,} weights became 0, relative error {100 * loss.relative:.3g} %",
                 err=True,
             )
-    click.echo(
-        f"saved in {out}: weights.npz, history.json  (weights {arrays_digest(weights)[:12]})"
-    )
+    say(f"saved in {out}: weights.npz, history.json  (weights {arrays_digest(weights)[:12]})")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from sbp.app.cli.options import examples
+from sbp.app.cli.output import say
 from sbp.app.cli.paths import WritesFolder, command
 
 
@@ -34,9 +35,9 @@ def notebooks(folder: Path, force: bool, opened: bool) -> None:
             "JupyterLab is not installed", do="python -m pip install jupyterlab ipykernel"
         )
     written = chapters.write(folder, force)
-    click.echo(f"{len(written)} chapters in {folder}; begin with {written[0]}")
+    say(f"{len(written)} chapters in {folder}; begin with {written[0]}")
     if not opened:
         how = f"jupyter lab {written[0]}" if lab else "pip install jupyterlab ipykernel"
-        click.echo(f"open it with VS Code or JupyterLab ({how})")
+        say(f"open it with VS Code or JupyterLab ({how})")
         return
     subprocess.run([sys.executable, "-m", "jupyterlab", str(written[0])], check=False)

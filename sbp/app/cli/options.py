@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
-from sbp.app.cli.paths import DATA_FOLDER, DATASET, PRETRAINED, Writes
-from sbp.errors import FileError, SbpError
+from sbp.app.cli.paths import DATA_FOLDER, DATASET, PRETRAINED, WritesResults
+from sbp.errors import FileError, SbpError, did_you_mean
+from sbp.learn.progress import tell
 
 if TYPE_CHECKING:
     from sbp.learn.data import Dataset
+    from sbp.spec import Circuit
+    from sbp.task import Task
     from sbp.weights import Weights
 
 # Written out, since the modules that own them take long to import; a test compares them.
@@ -23,11 +28,89 @@ ENGINES = ("reference", "algebra", "compiled", "lava")
 CIRCUITS = ("learning", "inference", "single_layer", "gating_chain", "deep")
 PARAMETER_SETS = ("released", "before-august-2024")
 
+#: What is trained, traced and drawn where nobody names data: embedded, and learned in a second.
+DATASET_BY_DEFAULT = "digits"
+#: Layer sizes of a circuit where nobody names any.
+DEFAULT_SIZES = {
+    "learning": (400, 400, 10),
+    "inference": (400, 400, 10),
+    "single_layer": (400, 10),
+    "gating_chain": (20, 20, 20, 20),
+    "deep": (400, 400, 400, 10),
+}
+
 POSITIVE = click.IntRange(min=1)
-LAYER = click.IntRange(1, 1 << 16)  #: neurons of a layer
+MAX_SIZE = 1 << 16  #: neurons of a layer
 NATURAL = click.IntRange(min=0)
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Name(click.ParamType):
+    """One of some names.
+
+    Parameters
+    ----------
+    what : str
+        What is called so.
+    names : sequence of str
+        Those that are always there.
+    more : callable, optional
+        All names; asked, because it takes time, for a name that is not among them.
+    """
+
+    name = "name"
+
+    def __init__(
+        self, what: str, names: Sequence[str], more: Callable[[], Sequence[str]] | None = None
+    ) -> None:
+        self.what, self.names, self._more = what, tuple(names), more
+
+    @property
+    def all(self) -> Sequence[str]:
+        """Every name."""
+        return self._more() if self._more else self.names
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """The usual names, for the help."""
+        names = "|".join(self.names)
+        return f"[{names}]" if isinstance(param, click.Option) or not param.required else names
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, if it is one."""
+        if value not in self.names and value not in self.all:
+            advice = did_you_mean(value, self.all)
+            allowed = f"no {self.what} is called {value!r}; allowed: {', '.join(self.all)}"
+            self.fail(f"{allowed}; {advice}" if advice else allowed, param, ctx)
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The names that begin so."""
+        return [CompletionItem(name) for name in self.all if name.startswith(incomplete)]
+
+
+def _engines() -> Sequence[str]:
+    from sbp import engines
+
+    return engines.names()
+
+
+def _learners() -> Sequence[str]:
+    return ("algebra", *_engines())
+
+
+def _circuits() -> Sequence[str]:
+    from sbp.circuits import registry
+
+    return registry.families()
+
+
+ENGINE = Name("engine", ENGINES, _learners)
+CIRCUIT_ENGINE = Name("engine", CIRCUIT_ENGINES, _engines)
+CIRCUIT = Name("circuit", CIRCUITS, _circuits)
+PART = Name("part", ("train", "test"))
 
 
 class Sizes(click.ParamType):
@@ -42,13 +125,13 @@ class Sizes(click.ParamType):
         if isinstance(value, tuple):
             return value
         parts = value.replace(",", "-").split("-")
-        if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        if not all(part.isdecimal() and 0 < int(part) <= MAX_SIZE for part in parts):
             self.fail(f"{value!r} is no list of layer sizes, like 400-400-10", param, ctx)
         return tuple(map(int, parts))
 
 
 class Number(click.ParamType):
-    """A number above 0; a whole one stays an int."""
+    """A number; a whole one stays an int."""
 
     name = "N"
 
@@ -60,9 +143,31 @@ class Number(click.ParamType):
             number = float(value)
         except ValueError:
             self.fail(f"{value!r} is not a number", param, ctx)
-        if not 0 < number < float("inf"):
-            self.fail(f"{value} is not a number above 0", param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number", param, ctx)
         return int(number) if number.is_integer() else number
+
+
+class Layers(click.ParamType):
+    """Hidden neurons of a layer, "400", of several from the input on, "400-400", or "none"."""
+
+    name = "N[-N...]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """The text as a tuple."""
+        if not isinstance(value, str):
+            return (value,) if isinstance(value, int) else tuple(value)
+        if value == "none":
+            return ()
+        parts = value.replace(",", "-").split("-")
+        if not all(part.isdecimal() and 0 < int(part) <= MAX_SIZE for part in parts):
+            self.fail(
+                f"{value!r} is no number of hidden neurons; allowed: 1 to {MAX_SIZE}, as in 400, "
+                "or of several layers, as in 400-400, or none", param, ctx,
+            )  # fmt: skip
+        return tuple(map(int, parts))
 
 
 class SampleRange(click.ParamType):
@@ -132,11 +237,23 @@ WEIGHT_EXPONENT = click.option(
     show_default=True,
     help="Plastic weights are mantissa * 2**E, -3 .. 0.",
 )
+CIRCUIT_OPTIONS = options(
+    click.argument("circuit", type=CIRCUIT, default="learning"),
+    click.option(
+        "--sizes",
+        type=Sizes(),
+        help="Layer sizes.  Default: 400-400-10 (learning, inference), 400-10 (single_layer), "
+        "400-400-400-10 (deep), 20-20-20-20 (gating_chain).",
+    ),
+    click.option(
+        "--ring", metavar="N", type=click.IntRange(min=2), help="Gates in a gating chain's ring."
+    ),
+)
 CIRCUIT_VARIANT = options(
     WEIGHT_EXPONENT,
     click.option(
         "--parameters",
-        type=click.Choice(PARAMETER_SETS),
+        type=Name("parameter set", PARAMETER_SETS),
         default="released",
         show_default=True,
         help="The authors' parameter set.",
@@ -146,35 +263,35 @@ JSON_OPTION = click.option(
     "--json",
     "json_file",
     metavar="FILE",
-    type=Writes(".json"),
-    help="Write the results as JSON.",
+    type=WritesResults(),
+    help="Write the results as JSON; - for standard output, without the text.",
 )
+
+
+def dataset_option(default: str | None) -> Decorator:
+    """``--dataset``."""
+    unsaid = f"  Default: the one the network was trained on, else {DATASET_BY_DEFAULT}."
+    return click.option(
+        "--dataset",
+        type=DATASET,
+        default=default,
+        show_default=default is not None,
+        metavar="NAME|FILE.npz|FOLDER",
+        help="Data set (`sbp info` lists them), your own x_train, y_train, x_test, y_test, or "
+        f"your folder of idx files.{'' if default else unsaid}",
+    )
 
 
 def dataset_options(default: str | None) -> Decorator:
     """``--dataset --data-dir --crop --threshold``."""
-    return options(
-        click.option(
-            "--dataset",
-            type=DATASET,
-            default=default,
-            show_default=default is not None,
-            metavar="NAME|FILE.npz|FOLDER",
-            help="digits, mnist-5k, mnist, fashion-mnist or another that `sbp info` lists; your "
-            "own x_train, y_train, x_test, y_test; or a folder of idx files."
-            + (
-                "" if default else "  Default: the one the network was trained on, else the digits."
-            ),
-        ),
-        PLACE_OPTIONS,
-    )
+    return options(dataset_option(default), PLACE_OPTIONS)
 
 
 def engine_option(names: tuple[str, ...], default: str | None) -> Decorator:
     """``--engine``, one of `names`."""
     return click.option(
         "--engine",
-        type=click.Choice(names),
+        type=ENGINE if "algebra" in names else CIRCUIT_ENGINE,
         default=default,
         show_default=default is not None,
         help="What computes; `sbp info` lists them.",
@@ -183,7 +300,7 @@ def engine_option(names: tuple[str, ...], default: str | None) -> Decorator:
 
 LAYOUT_OPTION = click.option(
     "--layout",
-    type=click.Choice(["network", "fused"]),
+    type=Name("layout", ("network", "fused")),
     help="Lava only: one process per population and projection, or one for the whole circuit."
     "  Default: fused.",
 )
@@ -206,28 +323,46 @@ def load_dataset(
 
 
 def load_dataset_for(
-    weights: str | None,
+    run: str | None,
     name: str | None,
     data_dir: Path | None,
     crop: int | None,
     threshold: float | None,
 ) -> Dataset:
-    """The data set `name`; without one that of the saved `weights`, as it was then, else digits.
+    """The data set `name`; without one that of the saved `run`, as it was then, else the usual.
 
     Where answers on it are no test score of the network, a line on standard error says so.
     """
     from sbp.learn import data
 
-    facts = history_of(weights) if weights is not None else {}
-    if name is None and weights == PRETRAINED:
+    known = history_of(run) if run is not None else {}
+    if name is None and run == PRETRAINED:
         name = data.best_mnist(data_dir)
-    if name is None and weights is not None:
-        found = data.recall(facts, near=weights, root=data_dir, crop=crop, threshold=threshold)
+    if name is None and run is not None:
+        found = data.recall(known, near=run, root=data_dir, crop=crop, threshold=threshold)
     else:
-        found = load_dataset(name or "digits", data_dir, crop, threshold)
-    if note := found.no_test_of(facts.get("dataset")):
-        click.echo(f"note: {note}", err=True)
+        found = load_dataset(name or DATASET_BY_DEFAULT, data_dir, crop, threshold)
+    if told := found.no_test_of(known.get("dataset")):
+        tell(f"note: {told}")
     return found
+
+
+def task_of(run: str, weights: Weights) -> Task:
+    """What the saved `weights` of a run do."""
+    from sbp.learn import measures
+
+    return measures.task_of(weights, history_of(run))
+
+
+def build_circuit(
+    circuit: str, sizes: tuple[int, ...] | None, ring: int | None, **more: Any
+) -> Circuit:
+    """The circuit that `CIRCUIT_OPTIONS` name."""
+    from sbp.circuits.registry import build
+
+    if sizes is None and circuit not in DEFAULT_SIZES:
+        raise click.UsageError(f"the circuit {circuit} has no usual size: give --sizes")
+    return build(circuit, sizes or DEFAULT_SIZES[circuit], ring=ring, **more)
 
 
 def _must_exist(where: str) -> None:

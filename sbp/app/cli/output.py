@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import codecs
 import io
+import json
 import os
+import re
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
 
 import click
 
-from sbp.learn.progress import percent
+from sbp.learn.progress import output, percent, silence
+
+STANDARD_OUTPUT = Path("-")
+REAL_OUTPUT = "sbp.stdout"
 
 MEASURES = ("exact", "spike", "membrane", "mse")
 MEANING = {
@@ -24,6 +34,8 @@ PLAIN = {
     "−": "-", "–": "-", "½": "1/2", "±": "+-", "¬": "not ", "→": "->", "×": "x", "≥": ">=",
     "≤": "<=", "≠": "!=", "ᵀ": "^T", "θ": "theta", "µ": "u", "…": "...", "’": "'",
 }  # fmt: skip
+#: Control characters, as escapes.
+CONTROLS = {code: ascii(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
 
 
 def _in_place(error: UnicodeError) -> tuple[str | bytes, int]:
@@ -47,21 +59,110 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="sbp")
 
 
+def in_a_line(message: str, words: Sequence[str] = ()) -> str:
+    """A message as one line that hides nothing.
+
+    Parameters
+    ----------
+    words : sequence of str
+        The command line.  What was typed with blanks or control characters in it, a path
+        mostly, is quoted in the message, with escapes, as Python would write it.
+    """
+    typed = {part for word in words for part in (word, word.partition("=")[2])}
+    typed |= {os.path.expanduser(part) for part in typed}
+    for part in sorted(typed, key=len, reverse=True):
+        if part.strip() and (not part.isprintable() or " " in part):
+            quoted = repr(part).replace("\\", "\\\\")
+            message = re.sub(rf"(?<!['\"]){re.escape(part)}", quoted, message)
+    return re.sub(r"\s*\n\s*", " ", message.strip()).translate(CONTROLS)
+
+
 def shown(name: str, value: float) -> str:
     """A measure for people."""
     return f"{value:.4f}" if name == "mse" else percent(value)
 
 
+def colour() -> bool | None:
+    """False where colours are unwanted or unknown; None: in a terminal only."""
+    return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
+
+
+def columns() -> int | None:
+    """Columns of the terminal; None where lines may be of any length."""
+    if not (sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal()):
+        return None
+    return max(40, shutil.get_terminal_size().columns)
+
+
+def say(text: str, hang: int = 4, *, bold: bool = False) -> None:
+    """Print `text`, wrapped in a terminal, where lines after the first begin `hang` to the right.
+
+    Each line of the text keeps its own indentation.
+    """
+    width = columns()
+    for line in text.split("\n"):
+        indent = " " * (len(line) - len(line.lstrip()) + hang)
+        lines = textwrap.wrap(
+            line, width, subsequent_indent=indent, break_long_words=False,
+            break_on_hyphens=False, drop_whitespace=True, replace_whitespace=False,
+            expand_tabs=False,
+        ) if width and len(line) > width else [line]  # fmt: skip
+        click.secho("\n".join(lines), bold=bold)
+
+
+def facts(rows: Mapping[str, str], width: int = 0) -> None:
+    """Print names with what is said of them, aligned; the names take `width` columns or more."""
+    width = max([width, *map(len, rows)])
+    for name, text in rows.items():
+        say(f"  {name:{width}s}  {text}", hang=width + 2)
+
+
 def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table: the first column and the last to the left, those between to the right."""
-    lines = [tuple(head), *map(tuple, rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    click.secho(title, bold=True)
-    for number, line in enumerate(lines):
-        cells = [
-            text.rjust(width) if 0 < column < len(line) - 1 else text.ljust(width)
-            for column, (text, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        last = click.style(cells[-1].rstrip(), dim=True)
-        text = click.style("   ".join(cells[:-1]), bold=number == 0)
-        click.echo(f"  {text}   {last}".rstrip())
+    """Print a table: the first column and the last to the left, those between to the right.
+
+    Where it is too wide, the last column, which is words, is folded.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    view = Table(
+        title=Text(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
+        show_edge=False, padding=(0, 1, 0, 0), header_style="bold",
+    )  # fmt: skip
+    for place, name in enumerate(head):
+        last = place == len(head) - 1
+        view.add_column(
+            Text(name),
+            justify="right" if place > 0 and not last else "left",
+            no_wrap=not last,
+            overflow="fold",
+            style="dim" if last else "",
+        )
+    for row in rows:
+        view.add_row(*map(Text, row))
+    output().print(view)
+
+
+def write_results(path: Path | None, results: Any) -> None:
+    """Write `results` as JSON to a file, or for ``-`` to standard output; nothing for None."""
+    if path is None:
+        return
+    if path != STANDARD_OUTPUT:
+        from sbp.files import write_json
+
+        write_json(path, results)
+        return
+    stream = click.get_current_context().meta[REAL_OUTPUT]
+    click.echo(json.dumps(results, indent=1), file=stream)
+
+
+@contextmanager
+def quietly(context: click.Context, wanted: bool) -> Iterator[None]:
+    """Print nothing but errors, warnings and results meanwhile, if that is `wanted`."""
+    context.meta[REAL_OUTPUT] = sys.stdout
+    if not wanted:
+        yield
+        return
+    with open(os.devnull, "w") as nothing, redirect_stdout(nothing), silence():
+        yield

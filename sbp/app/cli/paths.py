@@ -13,15 +13,17 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import permutations
+from itertools import chain, count, permutations
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
+from sbp.app.cli.output import STANDARD_OUTPUT, quietly
 from sbp.errors import FileError, SbpError
 
 PRETRAINED = "pretrained"
+QUIET = "sbp.quiet"
 #: Endings of the files that people keep beside ours: a file of another kind has none of them.
 KINDS = {
     ".npz", ".npy", ".json", ".csv", ".nir", ".h5", ".hdf5", ".onnx", ".pt", ".pth", ".png",
@@ -115,10 +117,13 @@ class Writes(PathType):
         How the name may end.  A name that ends like a file of another kind is refused.
     decide : bool
         The ending decides what is written, so that it has to be one of them.
+    usual : str
+        Name where none is given, "raster.png": in the folder of the run that is read, if there
+        is one, and beside an older file, as raster-2.png, never over it.
     """
 
-    def __init__(self, *endings: str, decide: bool = False) -> None:
-        self.endings, self.decide = endings, decide
+    def __init__(self, *endings: str, decide: bool = False, usual: str = "") -> None:
+        self.endings, self.decide, self.usual = endings, decide, usual
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The text as a `Path`."""
@@ -140,6 +145,22 @@ class Writes(PathType):
         check_writable(value)
         if any(_same(value, file) for file in _of_run(value.parent)):
             raise FileError(f"{value} belongs to a training run", do="choose another name")
+
+
+class WritesResults(Writes):
+    """A JSON file, or ``-``: standard output, which then gets nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__(".json")
+
+    def files(self, value: Path) -> Iterable[Path]:
+        """The file, if it is one."""
+        return [] if value == STANDARD_OUTPUT else [value]
+
+    def check(self, value: Path) -> None:
+        """Raise FileError now if it cannot be written."""
+        if value != STANDARD_OUTPUT:
+            super().check(value)
 
 
 class WritesFolder(Writes):
@@ -293,14 +314,59 @@ def _remove_empty_folders(context: click.Context) -> None:
     context.call_on_close(remove)
 
 
+def _name_outputs(context: click.Context) -> None:
+    """Give the usual names to the outputs that have none."""
+    for parameter in context.command.params:
+        kind, name = parameter.type, parameter.name or ""
+        if isinstance(kind, Writes) and kind.usual and context.params.get(name) is None:
+            context.params[name] = _free(_home(context) / kind.usual)
+
+
+def _home(context: click.Context) -> Path:
+    """The folder of the run that is read; the present one if there are several or none."""
+    runs = [
+        run
+        for parameter in context.command.params
+        if isinstance(parameter.type, Run) and (value := context.params.get(parameter.name or ""))
+        for run in (value if isinstance(value, tuple) else (value,))
+    ]
+    single = len(runs) == 1 and runs[0] != PRETRAINED and Path(runs[0]).is_dir()
+    return Path(runs[0]) if single else Path()
+
+
+def _free(path: Path) -> Path:
+    """`path`, or the first of its kind that is not there yet: name-2, name-3 ..."""
+    numbered = (path.with_name(f"{path.stem}-{n}{path.suffix}") for n in count(2))
+    return next(each for each in chain([path], numbered) if not os.path.lexists(each))
+
+
+def _quiet(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    context.meta[QUIET] = wanted
+
+
 class Command(click.Command):
-    """A command whose outputs are compared with its inputs before it starts."""
+    """A command whose outputs are compared with its inputs before it starts, and that has -q."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if all("--quiet" not in parameter.opts for parameter in self.params):
+            self.params.append(click.Option(
+                ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_quiet,
+                help="Print nothing but errors and warnings.",
+            ))  # fmt: skip
 
     def invoke(self, ctx: click.Context) -> Any:
         """Check, then run."""
+        _name_outputs(ctx)
         _remove_empty_folders(ctx)
         check(ctx)
-        return super().invoke(ctx)
+        to_stream = any(
+            isinstance(parameter.type, WritesResults)
+            and ctx.params.get(parameter.name or "") == STANDARD_OUTPUT
+            for parameter in self.params
+        )
+        with quietly(ctx, to_stream or ctx.meta.get(QUIET, False)):
+            return super().invoke(ctx)
 
 
 class Group(click.Group):

@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sbp.app.cli.about import DEFAULT_SIZES, SIZES_SAID
 from sbp.app.cli.options import (
     CIRCUIT_ENGINES,
-    CIRCUITS,
-    LAYER,
+    CIRCUIT_OPTIONS,
     NATURAL,
     POSITIVE,
-    Sizes,
+    Layers,
+    Name,
+    build_circuit,
     dataset_options,
     engine_option,
     examples,
+    history_of,
     load_dataset_for,
     load_weights,
     options,
+    task_of,
     unused,
 )
+from sbp.app.cli.output import say
 from sbp.app.cli.paths import PRETRAINED, RUN, Group, Writes
 from sbp.app.progress import announce_compilation
 from sbp.errors import FileError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from sbp.learn.data import Dataset
     from sbp.plots import Picture
+    from sbp.task import Task
+    from sbp.weights import Weights
 
 
 @click.group(
@@ -59,10 +62,9 @@ def out_options(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
         click.option(
             "--out",
             metavar="FILE",
-            type=Writes(".png", ".svg", ".pdf", decide=True),
-            default=Path(name),
-            show_default=True,
-            help="A .png, .svg or .pdf file.",
+            type=Writes(".png", ".svg", ".pdf", decide=True, usual=name),
+            help=f"A .png, .svg or .pdf file.  Default: {name}, in the run's folder if there is "
+            "one, beside older ones.",
         ),
         click.option(
             "--title", metavar="TEXT", callback=_printable, help="Instead of the usual one."
@@ -87,20 +89,23 @@ def _printable(context: click.Context, parameter: click.Parameter, value: str | 
 def _save(picture: Picture, out: Path, dpi: int) -> None:
     from sbp import plots
 
+    instead = " (in place of an older one)" if out.exists() else ""
     plots.save(picture, out, dpi=dpi)
-    click.echo(f"{out}: {plots.alt_text(picture)}")
+    say(f"{out}{instead}: {plots.alt_text(picture)}", hang=2)
 
 
 @plot.command(
     epilog=examples(
         "sbp plot raster",
         "sbp plot raster --sample 7 --out seven.svg",
-        "sbp plot raster --weights pretrained --sample 3 --circuit inference",
-    ),
+        "sbp plot raster --hidden 32-24           the deep circuit",
+        "sbp plot raster pretrained --sample 3 --circuit inference",
+    )
 )
+@click.argument("run", metavar="[RUN]", type=RUN, required=False)
 @click.option(
     "--circuit",
-    type=click.Choice(["learning", "inference"]),
+    type=Name("circuit", ("learning", "inference")),
     default="learning",
     show_default=True,
     help="What the sample runs through.",
@@ -122,19 +127,11 @@ def _save(picture: Picture, out: Path, dpi: int) -> None:
     help="How many samples, one after the other.",
 )
 @click.option(
-    "--weights",
-    metavar="RUN",
-    type=RUN,
-    help="Of a run folder, a weights.npz or `pretrained`; default: a network trained on "
-    "the digits for this picture, in a second.",
-)
-@click.option(
     "--hidden",
-    metavar="N",
-    type=LAYER,
-    default=100,
+    type=Layers(),
+    default="100",
     show_default=True,
-    help="Hidden neurons of that network.",
+    help="Without RUN: hidden neurons of the network that is drawn.",
 )
 @click.option(
     "--epochs",
@@ -151,6 +148,7 @@ def _save(picture: Picture, out: Path, dpi: int) -> None:
 @engine_option(CIRCUIT_ENGINES, "compiled")
 @out_options("raster.png")
 def raster(
+    run: str | None,
     circuit: str,
     dataset: str | None,
     data_dir: Path | None,
@@ -158,8 +156,7 @@ def raster(
     threshold: float | None,
     sample: int | None,
     count: int,
-    weights: str | None,
-    hidden: int,
+    hidden: tuple[int, ...],
     epochs: int,
     seed: int,
     populations: str | None,
@@ -168,54 +165,68 @@ def raster(
     title: str | None,
     dpi: int,
 ) -> None:
-    """Spikes of a sample through the phases of the circuit."""
+    """Spikes of a sample through the phases of the circuit.
+
+    The network is that of RUN (the folder of a training run, a weights.npz, or `pretrained`), or
+    one that is trained for this picture, in a second.
+    """
     from sbp import plots
-    from sbp.circuits.registry import build
     from sbp.engines import get
-    from sbp.learn.training import Settings, initial_weights, one_hot, train
-    from sbp.program import lower
+    from sbp.learn.measures import one_hot
     from sbp.run import ALL_SPIKES
 
-    if weights is not None:
-        unused(dict.fromkeys(("hidden", "epochs", "seed"), "beside --weights"))
-    trained: Mapping[str, Any] | None = load_weights(weights) if weights else None
-    data = load_dataset_for(weights, dataset, data_dir, crop, threshold)
+    if run is not None:
+        unused(dict.fromkeys(("hidden", "epochs", "seed"), "beside RUN, which is trained"))
+    trained = load_weights(run) if run is not None else None
+    data = load_dataset_for(run, dataset, data_dir, crop, threshold)
     if (sample or 0) + count > len(data.x_test):
         raise click.UsageError(
             f"--sample {sample or 0} --count {count}: "
             f"{data.name} has {len(data.x_test):,} test samples"
         )
     with announce_compilation():
-        if trained is None:
-            sizes = (data.n_inputs, hidden, data.n_classes)
-            trained = initial_weights(sizes, seed)
-            if epochs:
-                trained = train(data, Settings("algebra", hidden, epochs, seed)).weights
-        built = build(circuit, (data.n_inputs, *(len(trained[k]) for k in ("W1", "W2"))))
-        program = lower(built)
+        if run is not None and trained is not None:
+            task = task_of(run, trained)
+        else:
+            task, trained = _trained(data, hidden, epochs, seed)
+        program = task.learning_program if circuit == "learning" else task.reading_program
         if sample is None:
-            sample = _first_error(data, trained, count) if circuit == "learning" else 0
+            sample = _first_error(data, task, trained, count) if circuit == "learning" else 0
         shown = slice(sample, sample + count)
         stimulus = {"input": data.x_test[shown]}
         if circuit == "learning":
             stimulus["target"] = one_hot(data.y_test[shown], data.n_classes)
-        run = get(engine).run(program, program.state(trained), stimulus, record=ALL_SPIKES)
+        made = get(engine).run(program, program.state(trained), stimulus, record=ALL_SPIKES)
     chosen = populations.split(",") if populations else None
     if title is None:
         last = f" to {sample + count - 1}" if count > 1 else ""
         labels = ", ".join(map(str, data.y_test[shown]))
-        title = f"{data.name}, test sample {sample}{last} (label {labels}): {circuit} circuit"
+        name = program.name.replace("_", " ")
+        title = f"{data.name}, test sample {sample}{last} (label {labels}): {name} circuit"
     picture = plots.raster(
-        run, samples=slice(0, count), populations=chosen, title=title, first=sample
+        made, samples=slice(0, count), populations=chosen, title=title, first=sample
     )
     _save(picture, out, dpi)
 
 
-def _first_error(data: Dataset, weights: Mapping[str, np.ndarray], count: int) -> int:
-    """The first test sample that makes d+ or d- fire; 0 if none does."""
-    from sbp.learn.training import one_hot, outputs
+def _trained(
+    data: Dataset, hidden: tuple[int, ...], epochs: int, seed: int
+) -> tuple[Task, Weights]:
+    """A network that is trained for a picture."""
+    from sbp.learn.training import Settings, train
+    from sbp.task import Task
 
-    spikes, sums = outputs(data.x_test, weights, "algebra", data.n_classes)
+    task = Task.of((data.n_inputs, *hidden, data.n_classes))
+    if not epochs:
+        return task, task.start(seed)
+    return task, train(data, Settings("algebra", hidden, epochs, seed)).weights
+
+
+def _first_error(data: Dataset, task: Task, weights: Weights, count: int) -> int:
+    """The first test sample that makes d+ or d- fire; 0 if none does."""
+    from sbp.learn.measures import one_hot, outputs
+
+    spikes, sums = outputs(data.x_test, weights, "algebra", data.n_classes, task=task)
     target = one_hot(data.y_test, data.n_classes).astype(bool)
     error = (target & ~spikes & (sums > 0)) | (spikes & ~target & (sums <= 1024))
     return int(error.any(axis=1)[: len(error) - count + 1].argmax())
@@ -223,11 +234,7 @@ def _first_error(data: Dataset, weights: Mapping[str, np.ndarray], count: int) -
 
 def _circuit_command(name: str, text: str, *lines: str) -> None:
     @plot.command(name, help=text, epilog=examples(*lines))
-    @click.argument("circuit", type=click.Choice(CIRCUITS), default="learning")
-    @click.option("--sizes", type=Sizes(), help=f"Layer sizes; default {SIZES_SAID}")
-    @click.option(
-        "--ring", metavar="N", type=click.IntRange(min=2), help="Gates in a gating chain's ring."
-    )
+    @CIRCUIT_OPTIONS
     @out_options(f"{name}.png")
     def draw(
         circuit: str,
@@ -238,9 +245,8 @@ def _circuit_command(name: str, text: str, *lines: str) -> None:
         dpi: int,
     ) -> None:
         from sbp import plots
-        from sbp.circuits.registry import build
 
-        built = build(circuit, sizes or DEFAULT_SIZES[circuit], ring=ring)
+        built = build_circuit(circuit, sizes, ring)
         function = plots.circuit_diagram if name == "circuit" else plots.phase_diagram
         _save(function(built, title=title), out, dpi)
 
@@ -250,6 +256,7 @@ _circuit_command(
     "Populations as boxes, projections as arrows.",
     "sbp plot circuit --out circuit.svg",
     "sbp plot circuit single_layer",
+    "sbp plot circuit deep --sizes 64-32-32-10",
 )
 _circuit_command(
     "phases",
@@ -266,7 +273,9 @@ _circuit_command(
     ),
 )
 @click.argument("run", metavar="[RUN]", type=RUN, default=PRETRAINED)
-@click.option("--rows", metavar="N", type=POSITIVE, help="Of an input picture; default square.")
+@click.option(
+    "--rows", metavar="N", type=POSITIVE, help="Of an input picture; default as trained on."
+)
 @click.option(
     "--units",
     metavar="N",
@@ -287,7 +296,9 @@ def weights(run: str, rows: int | None, units: int, out: Path, title: str | None
     n_in = matrices["W1"].shape[1]
     if rows is not None and n_in % rows:
         raise click.UsageError(f"--rows {rows} does not divide the network's {n_in} inputs")
-    shape = (rows, n_in // rows) if rows else None
+    known = history_of(run).get("image_shape")
+    shape = tuple(known) if known and known[0] * known[1] == n_in else None
+    shape = (rows, n_in // rows) if rows else shape
     _save(plots.weight_images(matrices, shape, n=units, title=title), out, dpi)
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sbp.app.cli.about import DEFAULT_SIZES, SIZES_SAID
-from sbp.app.cli.options import CIRCUITS, Sizes, examples, load_weights
+from sbp.app.cli.options import CIRCUIT, Sizes, build_circuit, examples, load_weights
+from sbp.app.cli.output import say
 from sbp.app.cli.paths import FILE, RUN, Group, Reads, Writes, WritesFolder
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ def program() -> None:
         "sbp program write gating_chain --sizes 20-20-20 --ring 2 chain.sbp",
     )
 )
-@click.argument("circuit", type=click.Choice(CIRCUITS))
+@click.argument("circuit", type=CIRCUIT)
 @click.argument("file", metavar="FILE", type=WritesProgram())
-@click.option("--sizes", type=Sizes(), help=f"Layer sizes; default {SIZES_SAID}")
+@click.option("--sizes", type=Sizes(), help="Layer sizes; default as of `sbp summary`.")
 @click.option(
     "--ring", metavar="N", type=click.IntRange(min=2), help="Gates in a gating chain's ring."
 )
@@ -89,21 +89,20 @@ def write(
 ) -> None:
     """Write a circuit as a program file; its weights, if named, to FILE.weights."""
     from sbp import plain, program_file
-    from sbp.circuits.registry import build
     from sbp.program import lower
 
     loaded = load_weights(weights) if weights else None
     if loaded is not None and sizes is None:
         first = next(iter(loaded.values()))
         sizes = (first.shape[1], *(len(matrix) for matrix in loaded.values()))
-    made = lower(build(circuit, sizes or DEFAULT_SIZES[circuit], ring=ring))
+    made = lower(build_circuit(circuit, sizes, ring))
     if loaded is not None:
         made.state(loaded)  # refuses what does not fit before anything is written
     program_file.write(made, file)
-    click.echo(f"{file}: {_facts(made)}")
+    say(f"{file}: {_facts(made)}")
     if loaded is not None:
         plain.write_weights(loaded, made, _beside(file))
-        click.echo(f"{_beside(file)}: {_weights_said(loaded)}")
+        say(f"{_beside(file)}: {_weights_said(loaded)}")
 
 
 @program.command(epilog=examples("sbp program show learning.sbp"))
@@ -113,8 +112,8 @@ def show(file: Path) -> None:
     from sbp import program_file
 
     read = program_file.read(file)
-    click.echo(read.circuit.summary())
-    click.echo(f"  longest delay {read.n_slots - 1}; program digest {read.digest}")
+    say(read.circuit.summary())
+    say(f"  longest delay {read.n_slots - 1}; program digest {read.digest}")
 
 
 @program.command(epilog=examples("sbp program check learning.sbp"))
@@ -128,9 +127,9 @@ def check(file: Path) -> None:
     from sbp import plain, program_file
 
     read = program_file.read(file)
-    click.echo(f"{file}: {_facts(read)}")
+    say(f"{file}: {_facts(read)}")
     if _beside(file).exists():
-        click.echo(f"{_beside(file)}: {_weights_said(plain.read_weights(_beside(file), read))}")
+        say(f"{_beside(file)}: {_weights_said(plain.read_weights(_beside(file), read))}")
 
 
 @program.command(
@@ -159,7 +158,7 @@ def images(file: Path, folder: Path, weights: str | None, trace_file: Path | Non
     traced = trace.read(trace_file, read) if trace_file else None
     start = traced.initial if traced else _start(file, read, weights)
     paths = memory.write(read, start, folder, traced)
-    click.echo(f"{folder}: {', '.join(path.name for path in paths)}")
+    say(f"{folder}: {', '.join(path.name for path in paths)}")
 
 
 @program.command(epilog=examples("sbp program header inference.sbp net.h --weights pretrained"))
@@ -176,7 +175,7 @@ def header(file: Path, header_file: Path, weights: str | None) -> None:
     start = _start(file, read, weights) if weights or _beside(file).exists() else None
     text = memory.c_header(read, start)
     write_atomic(header_file, lambda stream: stream.write(text.encode()))
-    click.echo(f"{header_file}: {_facts(read)}")
+    say(f"{header_file}: {_facts(read)}")
 
 
 @program.command(
@@ -199,7 +198,7 @@ def convert(file: Path, trace_file: Path, out: Path) -> None:
     read = trace.read(trace_file, program_file.read(file))
     write = trace.write if out.suffix == ".npz" else plain.write_trace
     write(read, out)
-    click.echo(
+    say(
         f"{out}: {read.n_samples} samples, {read.n_steps} steps, {read.n_spikes:,} spikes, "
         f"{out.stat().st_size / 1000:,.1f} kB"
     )

@@ -7,8 +7,15 @@ from typing import Any
 
 import click
 
-from sbp.app.cli.options import DATA_DIR_OPTION, POSITIVE, WEIGHT_EXPONENT, examples
-from sbp.app.cli.paths import DATASET, WritesFolder, command
+from sbp.app.cli.options import (
+    DATA_DIR_OPTION,
+    DATASET_BY_DEFAULT,
+    POSITIVE,
+    WEIGHT_EXPONENT,
+    dataset_option,
+    examples,
+)
+from sbp.app.cli.paths import WritesFolder, command
 
 
 class LayersLists(click.ParamType):
@@ -52,18 +59,11 @@ class Numbers(click.ParamType):
 @command(
     epilog=examples(
         "sbp sweep --hidden 100,400,1000 --seeds 3",
-        "sbp sweep --hidden 2000 --crop 2 --shift 0,1 --epochs 40",
-        "sbp sweep --seeds 10 --scheduler tcp://node1:8786 --out sweep-10",
+        "sbp sweep --dataset mnist --hidden 2000 --crop 2 --shift 0,1 --epochs 40",
+        "sbp sweep --dataset mnist --seeds 10 --scheduler tcp://node1:8786 --out sweep-10",
     )
 )
-@click.option(
-    "--dataset",
-    type=DATASET,
-    metavar="digits|mnist|fashion-mnist|FILE.npz",
-    default="mnist",
-    show_default=True,
-    help="Data set.",
-)
+@dataset_option(DATASET_BY_DEFAULT)
 @DATA_DIR_OPTION
 @click.option(
     "--hidden",

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from sbp.app.cli.options import CIRCUIT_VARIANT, Sizes, examples
+from sbp.app.cli.output import say
 from sbp.app.cli.paths import FILE, command
 
 SHOWN = 20  #: lines of differences
@@ -49,15 +50,13 @@ def topology(
     n_in, n_h, n_o = sizes
     theirs = read(tables, settings, (n_in, n_h, n_o), inference=inference)
     ours = of_program(lower(built))
-    click.echo(
-        f"{tables.name}: {theirs.count():,} synapses, {sum(theirs.sizes.values()):,} neurons"
-    )
-    click.echo(f"{name} circuit: {ours.count():,} synapses, {sum(ours.sizes.values()):,} neurons")
+    say(f"{tables.name}: {theirs.count():,} synapses, {sum(theirs.sizes.values()):,} neurons")
+    say(f"{name} circuit: {ours.count():,} synapses, {sum(ours.sizes.values()):,} neurons")
     found = differences(theirs, ours, ("the tables", "ours"))
     for line in found[:SHOWN]:
-        click.echo(f"  {line}")
+        say(f"  {line}")
     if len(found) > SHOWN:
-        click.echo(f"  and {len(found) - SHOWN:,} more")
+        say(f"  and {len(found) - SHOWN:,} more")
     if found:
         click.get_current_context().exit(1)
     click.secho("equal: every neuron, every synapse, every weight and delay", fg="green")

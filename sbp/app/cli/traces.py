@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from sbp.app.cli.options import (
+    CIRCUIT,
     CIRCUIT_ENGINES,
-    CIRCUITS,
-    LAYER,
     LAYOUT_OPTION,
     NATURAL,
-    POSITIVE,
+    PART,
+    Layers,
     SampleRange,
+    Sizes,
     dataset_options,
     engine_option,
     engine_options,
     examples,
     load_dataset_for,
     load_weights,
+    task_of,
     unused,
 )
+from sbp.app.cli.output import say
 from sbp.app.cli.paths import FILE, RUN, Writes, command
 from sbp.app.progress import announce_compilation
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from sbp.learn.data import Dataset
     from sbp.program import Program
+    from sbp.weights import Weights
 
 
 @command(
@@ -68,7 +71,7 @@ def verify(file: Path, program_file: Path | None, engine: str, layout: str | Non
     with announce_compilation():
         difference = trace.verify(read, engine, **options)
     if difference is not None:
-        click.echo(f"{file}: {difference}")
+        say(f"{file}: {difference}")
         click.get_current_context().exit(1)
     program = read.program
     copies = trace.implied_copies(read)
@@ -78,14 +81,14 @@ def verify(file: Path, program_file: Path | None, engine: str, layout: str | Non
         for what in ("u", "v")
         if getattr(read, what)
     )
-    click.echo(
+    say(
         f"{file}: identical on {engine}: {describe(program)}, {read.n_samples} samples, "
         f"{read.n_steps} steps, {read.n_spikes:,} spikes of {len(read.spikes)} populations and "
         f"sources{states}"
         + (f", {weights:,} final weights in {len(copies)} matrices" if copies else "")
     )
     if read.digest and read.digest != program.digest:
-        click.echo(
+        say(
             f"the trace was made with another program, {read.digest[:12]}; "
             f"this one is {program.digest[:12]}"
         )
@@ -93,17 +96,17 @@ def verify(file: Path, program_file: Path | None, engine: str, layout: str | Non
 
 @command(
     epilog=examples(
-        "sbp trace learning.npz --samples 20 --hidden 24",
-        "sbp trace trained.npz --weights RUN --samples 100:110 --states h,o --csv t.csv",
-        "sbp trace chain.npz --circuit gating_chain --stages 5 --ring 2",
+        "sbp trace --samples 20 --hidden 24",
+        "sbp trace pretrained --out trained.npz --samples 100:110 --states h,o --csv t.csv",
+        "sbp trace --circuit deep --hidden 32-24",
+        "sbp trace --circuit gating_chain --sizes 64-64-64-64-64-64 --ring 2",
     )
 )
-@click.argument("file", metavar="TRACE.npz", type=Writes(".npz"))
+@click.argument("run", metavar="[RUN]", type=RUN, required=False)
 @click.option(
     "--circuit",
-    type=click.Choice(CIRCUITS),
-    default="learning",
-    show_default=True,
+    type=CIRCUIT,
+    show_default="the one that learned RUN, else learning",
     help="What runs.",
 )
 @dataset_options(None)
@@ -116,30 +119,26 @@ def verify(file: Path, program_file: Path | None, engine: str, layout: str | Non
 )
 @click.option(
     "--split",
-    type=click.Choice(["train", "test"]),
+    type=PART,
     default="train",
     show_default=True,
     help="Part of the data set that the samples are from.",
 )
 @click.option(
     "--hidden",
-    metavar="N",
-    type=LAYER,
-    default=40,
+    type=Layers(),
+    default="40",
     show_default=True,
-    help="Hidden neurons, with random weights (learning, inference).",
+    help="Hidden neurons, with random weights.",
 )
 @click.option(
-    "--weights",
-    metavar="RUN",
-    type=RUN,
-    help="Start from the weights of a run folder, a weights.npz, or `pretrained`.",
+    "--sizes",
+    type=Sizes(),
+    help="All layer sizes, with random weights.  Default: the data's with --hidden between; three "
+    "stages of a gating chain.",
 )
 @click.option(
     "--seed", metavar="N", type=NATURAL, default=0, show_default=True, help="Of random weights."
-)
-@click.option(
-    "--stages", metavar="N", type=POSITIVE, default=3, show_default=True, help="Of a gating chain."
 )
 @click.option(
     "--ring",
@@ -156,6 +155,12 @@ def verify(file: Path, program_file: Path | None, engine: str, layout: str | Non
     help="Keep current u and membrane potential v of these populations too.",
 )
 @click.option(
+    "--out",
+    metavar="FILE",
+    type=Writes(".npz", usual="trace.npz"),
+    help="Default: trace.npz, in the run's folder if there is one, beside older ones.",
+)
+@click.option(
     "--csv",
     "csv_file",
     metavar="FILE",
@@ -166,65 +171,59 @@ def verify(file: Path, program_file: Path | None, engine: str, layout: str | Non
     "--plain",
     "plain_file",
     metavar="FILE",
-    type=Writes(),
+    type=Writes(".txt"),
     help="Write the trace as plain text too, for readers without NumPy.",
 )
 def trace(
-    file: Path,
-    circuit: str,
+    run: str | None,
+    circuit: str | None,
     dataset: str | None,
     data_dir: Path | None,
     crop: int | None,
     threshold: float | None,
     samples: slice,
     split: str,
-    hidden: int,
-    weights: str | None,
+    hidden: tuple[int, ...],
+    sizes: tuple[int, ...] | None,
     seed: int,
-    stages: int,
     ring: int | None,
     engine: str,
     layout: str | None,
     states: str,
+    out: Path,
     csv_file: Path | None,
     plain_file: Path | None,
 ) -> None:
     """Write spikes, weights and states of a run to a file.
 
-    The circuit starts at rest and runs the chosen samples one after the other.  The npz holds
-    everything that a replay needs (`sbp verify`) and nothing pickled; `pydoc sbp.trace` describes
-    it, and `pydoc sbp.plain` the plain text, which has all but the states.  The CSV has a line
-    "step,sample,phase,population,neuron" for every spike.
+    The circuit starts at rest, with the weights of RUN (the folder of a training run, a
+    weights.npz, or `pretrained`) or with random ones, and runs the chosen samples one after the
+    other.  The npz holds everything that a replay needs (`sbp verify`) and nothing pickled;
+    `pydoc sbp.trace` describes it, and `pydoc sbp.plain` the plain text, which has all but the
+    states.  The CSV has a line "step,sample,phase,population,neuron" for every spike.
     """
     options = engine_options(engine, layout)
-    if circuit != "gating_chain":
-        unused({"stages": f"on the {circuit} circuit"})
-    if weights is not None:
-        unused({"hidden": "beside --weights", "seed": "beside --weights"})
+    if run is not None:
+        unused(dict.fromkeys(("hidden", "sizes", "seed"), "beside RUN, which has its own"))
+    if sizes is not None:
+        unused({"hidden": "beside --sizes"})
+    if circuit in ("gating_chain", "single_layer"):
+        unused({"hidden": f"on the circuit {circuit}"})
 
     from sbp import plain
     from sbp import trace as traces
-    from sbp.circuits.registry import build
     from sbp.files import arrays_digest
-    from sbp.program import lower
 
-    if weights is not None and circuit in ("single_layer", "gating_chain"):
-        raise click.UsageError(f"--weights holds W1 and W2, which the {circuit} circuit lacks")
-    data = load_dataset_for(weights, dataset, data_dir, crop, threshold)
+    trained = load_weights(run) if run is not None else None
+    data = load_dataset_for(run, dataset, data_dir, crop, threshold)
     inputs, labels = _samples(data, split, samples)
-    start = _weights(circuit, data, hidden, weights, seed)
-    if circuit == "gating_chain":
-        sizes = (data.n_inputs,) * (stages + 1)
-    elif circuit == "single_layer":
-        sizes = (data.n_inputs, data.n_classes)
+    if run is not None and trained is not None:
+        built, start = _of_run(circuit, run, trained), trained
     else:
-        sizes = (data.n_inputs, len(start["W1"]), len(start["W2"]))
-    built = lower(build(circuit, sizes, ring=ring))
-    stimulus = {"input": inputs}
-    if "target" in [source.name for source in built.sources]:
-        from sbp.learn.training import one_hot
-
-        stimulus["target"] = one_hot(labels, data.n_classes)
+        usual = (data.n_inputs, *hidden, data.n_classes)
+        built = _random(circuit or "learning", sizes, usual, ring)
+        start = _start(built, seed)
+    stimulus = _stimulus(built, data, inputs, labels)
     keep = "all" if states == "all" else [name for name in states.split(",") if name]
     about = {
         "dataset": data.name,
@@ -232,23 +231,23 @@ def trace(
         "data_checksum": data.checksum,
         "split": split,
         "samples": f"{samples.start}:{samples.stop}",
-        "weights": f"trained, {arrays_digest(start)}" if weights else f"random, seed {seed}",
+        "weights": f"trained, {arrays_digest(start)}" if run else f"random, seed {seed}",
     }
     with announce_compilation():
         made = traces.record(
             built, stimulus, start, engine=engine, states=keep, about=about, **options
         )
-    traces.write(made, file)
-    click.echo(
-        f"{file}: {describe(built)}, {made.n_samples} samples, {made.n_steps} steps, "
-        f"{made.n_spikes:,} spikes, {file.stat().st_size / 1000:,.1f} kB"
+    traces.write(made, out)
+    say(
+        f"{out}: {describe(built)}, {made.n_samples} samples, {made.n_steps} steps, "
+        f"{made.n_spikes:,} spikes, {out.stat().st_size / 1000:,.1f} kB"
     )
     if csv_file is not None:
         traces.write_csv(made, csv_file)
-        click.echo(f"{csv_file}: {made.n_spikes:,} spike times")
+        say(f"{csv_file}: {made.n_spikes:,} spike times")
     if plain_file is not None:
         plain.write_trace(made, plain_file)
-        click.echo(f"{plain_file}: {plain_file.stat().st_size / 1000:,.1f} kB of plain text")
+        say(f"{plain_file}: {plain_file.stat().st_size / 1000:,.1f} kB of plain text")
 
 
 def describe(circuit: Program) -> str:
@@ -269,15 +268,55 @@ def _samples(data: Dataset, split: str, samples: slice) -> tuple[np.ndarray, np.
     return x[samples], y[samples]
 
 
-def _weights(
-    circuit: str, data: Dataset, hidden: int, where: str | None, seed: int
-) -> Mapping[str, np.ndarray]:
-    if circuit == "gating_chain":
-        return {}
-    from sbp.learn.training import initial_weights
+def _of_run(circuit: str | None, run: str, weights: Weights) -> Program:
+    """The program that runs with the weights of a run: that of its own task, or another."""
+    from sbp.circuits.registry import build
+    from sbp.program import lower
 
-    if circuit == "single_layer":
-        return {"W": initial_weights((data.n_inputs, data.n_classes, 1), seed)["W1"]}
-    if where is not None:
-        return load_weights(where)
-    return initial_weights((data.n_inputs, hidden, data.n_classes), seed)
+    task = task_of(run, weights)
+    if circuit in (None, task.learning.name):
+        return lower(task.learning)
+    if circuit == "inference":
+        return lower(task.reading)
+    return lower(build(circuit, weights.sizes, weight_exponent=task.learning.weight_exponent))
+
+
+def _random(
+    circuit: str, sizes: tuple[int, ...] | None, usual: tuple[int, ...], ring: int | None
+) -> Program:
+    """The program of a circuit with random weights; `usual` sizes fit the data."""
+    from sbp.circuits.registry import build
+    from sbp.program import lower
+
+    n_inputs, n_classes = usual[0], usual[-1]
+    if sizes is None and circuit == "gating_chain":
+        sizes = (n_inputs,) * 4
+    elif sizes is None and circuit == "single_layer":
+        sizes = n_inputs, n_classes
+    return lower(build(circuit, sizes or usual, ring=ring))
+
+
+def _start(program: Program, seed: int) -> Weights:
+    """Random weights for a program's parameters."""
+    from sbp.weights import Weights
+
+    names = [name for name, _, _ in program.parameters]
+    return Weights.random(program.sizes, seed, names) if names else Weights({})
+
+
+def _stimulus(
+    program: Program, data: Dataset, inputs: np.ndarray, labels: np.ndarray
+) -> dict[str, np.ndarray]:
+    """What the sources are given, if it fits."""
+    from sbp.learn.training import one_hot
+
+    sources = {source.name: source.size for source in program.sources}
+    for name, size in (("input", data.n_inputs), ("target", data.n_classes)):
+        if sources.get(name, size) != size:
+            raise click.UsageError(
+                f"{describe(program)} has {sources[name]} lines of {name}, {data.name} has {size}"
+            )
+    stimulus = {"input": inputs}
+    if "target" in sources:
+        stimulus["target"] = one_hot(labels, data.n_classes)
+    return stimulus

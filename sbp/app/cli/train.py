@@ -14,12 +14,15 @@ import click
 from click.core import ParameterSource
 
 from sbp.app.cli.options import (
+    CIRCUIT,
     CIRCUIT_VARIANT,
+    DATASET_BY_DEFAULT,
     ENGINES,
     JSON_OPTION,
     LAYOUT_OPTION,
     NATURAL,
     POSITIVE,
+    Layers,
     dataset_options,
     engine_option,
     engine_options,
@@ -29,11 +32,11 @@ from sbp.app.cli.options import (
     load_dataset_for,
     load_weights,
 )
-from sbp.app.cli.output import MEANING, MEASURES, shown, table
+from sbp.app.cli.output import MEANING, MEASURES, facts, say, shown, table, write_results
 from sbp.app.cli.paths import OUT_RUN, RUN, command
 from sbp.app.progress import EvaluationProgress, TrainingProgress, announce_compilation
 from sbp.errors import FileError
-from sbp.learn.progress import span
+from sbp.learn.progress import span, tell
 
 if TYPE_CHECKING:
     from sbp.learn.augment import Shifts
@@ -52,40 +55,16 @@ RESUMED = {
 }  # fmt: skip
 
 
-class Layers(click.ParamType):
-    """Hidden neurons of one layer, "400", or of several, "400,400"."""
-
-    name = "N,N,..."
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """The text as a tuple."""
-        if not isinstance(value, str):
-            return tuple(value)
-        if value == "none":
-            return ()
-        layers = []
-        for part in value.split(","):
-            if not part.strip().isdecimal() or not 1 <= int(part) <= 1 << 16:
-                self.fail(
-                    f"{value!r} holds {part!r}; allowed: whole numbers from 1 to 65536, as in 400 "
-                    "or 400,400; none for no hidden layer", param, ctx,
-                )  # fmt: skip
-            layers.append(int(part))
-        return tuple(layers)
-
-
 @command(
     epilog=examples(
         "sbp train                               digits, embedded: about a second",
         "sbp train --engine compiled             the same, every spike simulated",
-        "sbp train --hidden 400,200              two hidden layers: the deep circuit",
+        "sbp train --hidden 400-200              two hidden layers: the deep circuit",
         "sbp train --dataset mnist --epochs 60 --out mnist-0",
         "sbp train --out mnist-0 --resume        go on with it, however it ended",
     )
 )
-@dataset_options("digits")
+@dataset_options(DATASET_BY_DEFAULT)
 @engine_option(ENGINES, "algebra")
 @LAYOUT_OPTION
 @click.option(
@@ -96,7 +75,7 @@ class Layers(click.ParamType):
 )
 @click.option(
     "--circuit",
-    metavar="NAME",
+    type=CIRCUIT,
     help="The circuit that learns.  Default: learning, the paper's, for one hidden layer, else "
     "deep; without a hidden layer also single_layer.",
 )
@@ -153,9 +132,8 @@ class Layers(click.ParamType):
 )
 @click.option("--force", is_flag=True, help="Start afresh, over the run that is in --out.")
 @JSON_OPTION
-@click.option("--quiet", is_flag=True, help="Print nothing but errors and warnings.")
 def train(
-    out: Path | None, resume: bool, force: bool, json_file: Path | None, quiet: bool, **asked: Any
+    out: Path | None, resume: bool, force: bool, json_file: Path | None, **asked: Any
 ) -> None:
     """Train a network by backpropagation with spikes.
 
@@ -165,23 +143,20 @@ def train(
     """
     with _folder(out, resume, force) as folder:
         known = _recall(folder, asked) if folder is not None and resume else {}
-        data, chosen, options = _chosen(asked, known, out, quiet)
+        data, chosen, options = _chosen(asked, known, out)
         shifts = _shifts(data, chosen, asked["data_dir"])
-        progress = TrainingProgress(chosen.epochs, quiet)
+        progress = TrainingProgress(chosen.epochs)
         result = _run(data, chosen, shifts, options, folder, resume, json_file, progress)
-    if progress.untouched and not quiet:
-        click.echo(
-            f"{out}: this run has finished its {chosen.epochs} epochs; nothing to do", err=True
-        )
+    if progress.untouched:
+        tell(f"{out}: this run has finished its {chosen.epochs} epochs; nothing to do")
     try:
         _write_json(json_file, result, data)
     finally:
-        if not quiet:
-            _report(result, data, out, json_file)
+        _report(result, data, out, json_file)
 
 
 def _chosen(
-    asked: dict[str, Any], known: dict[str, Any], out: Path | None, quiet: bool
+    asked: dict[str, Any], known: dict[str, Any], out: Path | None
 ) -> tuple[Dataset, Settings, dict[str, Any]]:
     """Data, settings and options of the engine; `known` is what a run of before remembers."""
     engine, circuit, hidden = asked["engine"], asked["circuit"], asked["hidden"]
@@ -207,12 +182,10 @@ def _chosen(
         data = load_dataset(asked["dataset"], root, crop, threshold)
     data = data.take(asked["samples"], asked["test_samples"])
     sizes = chosen.task(data).sizes
-    if not quiet:
-        click.echo(
-            f"{data.name} {'-'.join(map(str, sizes))}, {len(data.x_train):,} training "
-            f"samples, {' '.join([engine, *options.values()])}, seed {chosen.seed}",
-            err=True,
-        )
+    tell(
+        f"{data.name} {'-'.join(map(str, sizes))}, {len(data.x_train):,} training samples, "
+        f"{' '.join([engine, *options.values()])}, seed {chosen.seed}"
+    )
     return data, chosen, options
 
 
@@ -238,7 +211,7 @@ def _run(
     from sbp.learn import training
 
     try:
-        with announce_compilation(progress.quiet), progress:
+        with announce_compilation(), progress:
             return training.train(
                 data, chosen, inputs=shifts, folder=folder, resume=resume, progress=progress,
                 options=options,
@@ -319,12 +292,9 @@ def _folder(out: Path | None, resume: bool, force: bool) -> Iterator[RunFolder |
 
 
 def _write_json(path: Path | None, result: Result, data: Dataset) -> None:
-    if path is None:
-        return
-    from sbp.files import write_json
     from sbp.reproduce.provenance import versions
 
-    facts: dict[str, Any] = {
+    known: dict[str, Any] = {
         "epochs": result.epochs,
         "finished": result.finished,
         **result.provenance,
@@ -335,14 +305,14 @@ def _write_json(path: Path | None, result: Result, data: Dataset) -> None:
         "versions": versions(),
     }
     if result.counters is not None and result.program is not None:
-        facts |= {
+        known |= {
             "program_digest": result.program.digest,
             "faults": result.faults,
             "operations": {
                 name: int(values.sum()) for name, values in vars(result.counters).items()
             },
         }
-    write_json(path, facts)
+    write_results(path, known)
 
 
 def _report(result: Result, data: Dataset, out: Path | None, json_file: Path | None) -> None:
@@ -362,20 +332,18 @@ def _report(result: Result, data: Dataset, out: Path | None, json_file: Path | N
     title = f"Accuracy on {len(data.x_test):,} test samples"
     table(title, ("", f"epoch {last['epoch']}", "best", "at epoch", ""), rows)
     if data.note:
-        click.echo(f"{data.name}: {data.note}")
+        say(f"{data.name}: {data.note}")
     seconds = sum(epoch["seconds"] for epoch in result.epochs)
     learned = result.samples
-    click.echo(f"learned {learned:,} samples in {span(seconds)}: {learned / seconds:,.0f} a second")
+    say(f"learned {learned:,} samples in {span(seconds)}: {learned / seconds:,.0f} a second")
     if result.faults is not None:
-        click.echo("in the circuit, over all steps:")
-        width = max(map(len, result.faults))
-        for name, count in result.faults.items():
-            click.echo(f"  {name:{width}s}   {count:,}")
+        say("in the circuit, over all steps:")
+        facts({name: f" {count:,}" for name, count in result.faults.items()})
     if out is None:
         also = f" but {json_file}" if json_file else ""
-        click.echo(f"nothing is kept{also}: --out DIR saves weights, history and checkpoints")
+        say(f"nothing is kept{also}: --out DIR saves weights, history and checkpoints")
     else:
-        click.echo(f"saved in {out}: weights.npz, history.json  (weights {result.digest[:12]})")
+        say(f"saved in {out}: weights.npz, history.json  (weights {result.digest[:12]})")
 
 
 @command(
@@ -425,10 +393,10 @@ def evaluate(
             seconds = time.perf_counter() - began
     sizes = task.sizes
     if json_file is not None:
-        from sbp.files import arrays_digest, write_json
+        from sbp.files import arrays_digest
         from sbp.reproduce.provenance import versions
 
-        write_json(
+        write_results(
             json_file,
             {
                 **vars(measures),
@@ -454,5 +422,5 @@ def evaluate(
         [(n, shown(n, getattr(measures, n)), MEANING[n]) for n in MEASURES],
     )
     if data.note:
-        click.echo(f"{data.name}: {data.note}")
-    click.echo(f"{len(data.x_test) / seconds:,.0f} samples a second")
+        say(f"{data.name}: {data.note}")
+    say(f"{len(data.x_test) / seconds:,.0f} samples a second")
