@@ -296,7 +296,7 @@ def markdown(record: dict[str, Any]) -> str:
         marks = ("●" if row[n][0] else "◐" if row[n][1] else "○" * any(row[n]) for n in names)
         lines.append(f"| {fault} | {' | '.join(marks)} |")
     title = (
-        "# Which fault each trace sees\n\nThe golden traces of `tests/traces` were replayed by "
+        "The golden traces of `tests/traces` were replayed by "
         "machines that are wrong in one rule each. Whoever checks a chip or a simulator with one "
         "trace can read here what may have escaped it.\n\n"
     )

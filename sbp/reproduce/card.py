@@ -366,7 +366,7 @@ def _head(card: Mapping[str, Any]) -> list[str]:
         "",
         "Backpropagation by spiking neurons, 400-400-10 on MNIST: what a chip or a simulator has "
         "to be told to run the same network, and what it has to give. The same facts for a "
-        "program are in [card.json](card.json); `sbp card DIR` writes both, with the circuits as "
+        "program are in `card.json`; `sbp card DIR` writes both, with the circuits as "
         "program files and the weights as plain text beside them.",
         "",
         f"Source: {card['source']}. Licence: {card['licence']}",
@@ -528,7 +528,7 @@ def _traces(card: Mapping[str, Any]) -> list[str]:
         "",
         "Every spike and every final weight of a run; `sbp verify FILE` replays one, "
         "`sbp program trace` makes plain text of it. Which wrong rule each of them sees is in "
-        "the [table of faults](faults.md).",
+        "`faults.md`.",
         "",
         *table(
             ("trace", "circuit", "samples", "steps", "spikes", "faults seen"),
