@@ -20,10 +20,10 @@ projection
     adds weight * 2**(6 + `exponent`) register units.  The weight is `mantissa`; or, where
     `matrix` is not -1, the entry [post, pre] of the projection's own copy of that parameter,
     which starts as the parameter, transposed or negated as `transpose` and `negate` say (the
-    negative of -256 is 254).  Where `plastic` is 1, two neurons that spike in the same step change
-    the synapse between them by the rule's `reward` or `otherwise`, whether the phase has a reward
-    or not, clipped to -256 .. 254, after the step's reads.  `scheduled` are the phases in which
-    that is meant to happen.
+    negative of -256 is 254).  Where `plastic` is 1, a synapse whose two neurons spike in the same
+    step changes after the step's reads: by the rule's `reward` in a phase with a reward, by
+    `otherwise` in all others, clipped to -256 .. 254.  `scheduled` are the phases in which that is
+    meant to happen.
 phase
     Whether it has a reward, and which populations are meant to fire.
 

@@ -390,6 +390,22 @@ def test_a_path_to_the_published_files_is_that_data_set(tiny, tmp_path):
     assert data.load(folder, crop=0).image_shape == (12, 12)
 
 
+def test_other_pictures_to_the_published_labels_are_ones_own(tiny, mirror, tmp_path):
+    """Noisy and corrupted versions of MNIST keep its labels and its names."""
+    folder = tiny.put(tmp_path / "noisy")
+    for stem in (FILES[0], FILES[2]):
+        raw = (folder / stem).read_bytes()
+        (folder / stem).write_bytes(raw[:-1] + bytes([raw[-1] ^ 255]))
+    assert (
+        data.load(folder.parent).name == "mnist (own)" or data.load(folder.parent).name == "MNIST"
+    )
+    assert data.load(folder).image_shape == (12, 12)
+    assert data.best_mnist(folder.parent.parent / "nothing") == "mnist-5k"
+    flat = folder.rename(tmp_path / "flat")
+    assert data.available(flat)["mnist"].startswith("not here: 4 of 4")
+    assert mirror.requests == []
+
+
 def test_a_folder_that_holds_several_data_sets_says_their_names(tmp_path):
     for name in ("balanced", "letters"):
         put_set(tmp_path, f"emnist-{name}-{{}}-{{kind}}-idx{{n}}-ubyte")

@@ -217,8 +217,16 @@ def test_labels_in_a_column_are_labels(tmp_path):
 
 LABELS = {
     # training, test: what the warning says
-    "start at 1": ([1, 2, 3, 1, 2], [3, 1, 2], ["has the label 0:", "labels start at 1; subtract"]),
-    "start at 2": ([2, 3, 2, 3, 2], [3, 2, 2], ["has the labels 0, 1:", "labels start at 2"]),
+    "start at 1": (
+        [1, 2, 3, 1, 2],
+        [3, 1, 2],
+        ["has the label 0: that output learns nothing", "labels start at 1: subtract 1"],
+    ),
+    "start at 2": (
+        [2, 3, 2, 3, 2],
+        [3, 2, 2],
+        ["has the labels 0, 1:", "labels start at 2: subtract 2"],
+    ),
     "a gap": ([0, 2, 4, 0, 2], [4, 2, 0], ["no sample has the labels 1, 3: those outputs"]),
     "only tested": ([0, 1, 0, 1, 0], [2, 3, 0], ["no training sample has the labels 2, 3,"]),
     "both": ([1, 1, 1, 1, 1], [1, 3, 1], ["has the label 3,", "has the labels 0, 2"]),

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from strategies import circuits
 
 from sbp import plain, program_file
+from sbp.app import lab
 from sbp.circuits import learning_circuit
 from sbp.errors import FileError, SpecError
 from sbp.learn import pretrained
@@ -41,6 +42,12 @@ def test_labels_come_back_and_are_no_part_of_the_digest():
         assert "W2 grows" in texts[5]
     text = program_file.dumps(program).replace("kind copy", "kind relay of one spike", 1)
     assert program_file.loads(text).digest == program.digest
+
+
+def test_the_lab_is_given_the_same_of_a_file():
+    program = lower(learning_circuit((6, 5, 3)))
+    read = program_file.loads(program_file.dumps(program))
+    assert lab.encode_program(read) == lab.encode_program(program)
 
 
 def test_a_reader_of_ten_lines_finds_the_same():

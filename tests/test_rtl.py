@@ -1,6 +1,7 @@
 """The core in Verilog against the reference engine: golden traces, random circuits, faults."""
 
 import importlib.util
+import json
 import re
 import shutil
 import warnings
@@ -188,6 +189,21 @@ def test_what_an_images_folder_holds(tmp_path):
     del made.spikes["h_mem"]
     with pytest.raises(FileError, match="no spikes of h_mem"):
         images.write(made.program, made.initial, folder, made)
+
+
+def test_the_committed_table_is_of_this_core():
+    record = json.loads((ROOT / "results" / "rtl.json").read_text("utf-8"))
+    assert record["sources"] == rtl.sources(), (
+        'make rtl ARGS="--whole --lint --cells --out results"'
+    )
+    stems = {path.stem for path in TRACES.glob("*.npz")}
+    whole = record["traces"].keys() - stems
+    assert stems <= record["traces"].keys()
+    assert all("400-400-10" in name for name in whole)
+    assert whole
+    for row in record["traces"].values():
+        assert (row["spikes differing"], row["weights differing"]) == (0, 0)
+    assert (ROOT / "results" / "rtl.md").read_text("utf-8") == rtl.markdown(record)
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch):

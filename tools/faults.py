@@ -295,9 +295,15 @@ def markdown(record: dict[str, Any]) -> str:
     for fault, row in record["seen"].items():
         marks = ("●" if row[n][0] else "◐" if row[n][1] else "○" * any(row[n]) for n in names)
         lines.append(f"| {fault} | {' | '.join(marks)} |")
+    title = (
+        "The golden traces of `tests/traces` were replayed by "
+        "machines that are wrong in one rule each. Whoever checks a chip or a simulator with one "
+        "trace can read here what may have escaped it.\n\n"
+    )
     legend = "\n".join(f"- **{chr(ord('A') + i)}** `{name}`" for i, name in enumerate(names))
     return (
-        "\n".join(lines)
+        title
+        + "\n".join(lines)
         + "\n\n● spikes differ; ◐ only values of u and v, where the trace has them; ○ only "
         + "weights, at the end; else the trace cannot tell."
         + f"\n\n{legend}\n\nMeasured; written by `make faults`.\n"

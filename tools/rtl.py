@@ -8,6 +8,7 @@ file too.  What is not installed and can be had from the system's packages is na
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import re
 import shutil
@@ -213,7 +214,7 @@ def main() -> int:
             f"{row['weights differing']:,} differ{'; ' + row['first'] if row['first'] else ''}",
             flush=True,
         )
-    record: dict[str, Any] = {"id": "rtl", "traces": rows}
+    record: dict[str, Any] = {"id": "rtl", "sources": sources(), "traces": rows}
     small = trace.read(ROOT / "tests" / "traces" / "learning_64_24_10.npz")
     counted = images.counts(small.program)
     if options.lint:
@@ -229,8 +230,8 @@ def main() -> int:
     return int(any(r["spikes differing"] or r["weights differing"] for r in rows.values()))
 
 
-def write(record: dict[str, Any], folder: Path) -> None:
-    """Write rtl.json and rtl.md."""
+def markdown(record: dict[str, Any]) -> str:
+    """What rtl.md says."""
     lines = table(record["traces"])
     if "cells" in record:
         kinds = {k: v for k, v in record["cells"].items() if k not in ("target", "sizes")}
@@ -242,11 +243,21 @@ def write(record: dict[str, Any], folder: Path) -> None:
             + ".",
         ]
     lines += ["", 'Measured; written by `make rtl ARGS="--whole --lint --cells --out results"`.']
-    text = "\n".join([*lines, ""])
+    return "\n".join([*lines, ""])
+
+
+def write(record: dict[str, Any], folder: Path) -> None:
+    """Write rtl.json and rtl.md."""
+    text = markdown(record)
     record |= {"commit": provenance.commit(), "versions": tools()}
     provenance.write_record(folder / "rtl.json", record)
     write_atomic(folder / "rtl.md", lambda stream: stream.write(text.encode()))
     print(f"written: {folder / 'rtl.json'}, {folder / 'rtl.md'}")
+
+
+def sources() -> dict[str, str]:
+    """SHA-256 (hex) of every file in Verilog."""
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in (*CORE, BENCH)}
 
 
 def tools() -> dict[str, str]:

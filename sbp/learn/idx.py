@@ -240,19 +240,21 @@ class IdxPictures(Pictures):
             return [*nested, *beside]  # it is that of another data set
         return [*nested, base] if self.lies_in(base) else nested
 
-    def files(self, stem: str, root: Root = None) -> Iterator[Path]:
+    def files(self, stem: str, places: list[Path]) -> Iterator[Path]:
         """Every file that may be `stem`, the likeliest first, good or not."""
-        for place in self.places(root):
+        for place in places:
             yield from spellings(place, stem)
 
     def inputs(self, root: Root = None) -> list[Path]:
         """Every file that may be read."""
-        return [file for stem in self.md5 for file in self.files(stem, root)]
+        places = self.places(root)
+        return [file for stem in self.md5 for file in self.files(stem, places)]
 
     def status(self, root: Root = None) -> str:
         """Where the files are, or what is missing."""
-        target = self.places(root)[0]
-        found = {stem: next(self.files(stem, root), None) for stem in self.md5}
+        places = self.places(root)
+        target = places[0]
+        found = {stem: next(self.files(stem, places), None) for stem in self.md5}
         missing = [stem for stem, file in found.items() if file is None]
         if not missing:
             return f"found in {next(file.parent for file in found.values() if file)}"
@@ -265,7 +267,8 @@ class IdxPictures(Pictures):
 
     def read(self, root: Root, *, download: bool, progress: bool) -> tuple[np.ndarray, ...]:
         """Read x_train, y_train, x_test, y_test; fetch what is absent."""
-        base, target, named = data_root(root), self.places(root)[0], is_named(root)
+        base, places, named = data_root(root), self.places(root), is_named(root)
+        target = places[0]
         if named and not base.is_dir():
             raise DataError(
                 f"the data directory {base} does not exist or is not a directory",
@@ -274,7 +277,7 @@ class IdxPictures(Pictures):
         found: dict[str, np.ndarray] = {}
         beside: dict[str, list[str]] = {}  # what is missing, and faults of files that are not
         for stem in IDX_FILES.values():
-            array, bad = self._first_good(stem, root)
+            array, bad = self._first_good(stem, places)
             if array is not None:
                 found[stem] = array
                 continue
@@ -290,7 +293,7 @@ class IdxPictures(Pictures):
                 with suppress(OSError):  # the cache is ours: what went bad there goes
                     file.unlink()
         if beside:
-            self._fetch(beside, target, root, download, progress)
+            self._fetch(beside, places, root, download, progress)
             found |= {stem: self._read(target / f"{stem}.gz", stem) for stem in beside}
         else:
             tidy(target)
@@ -302,11 +305,11 @@ class IdxPictures(Pictures):
         return read_idx(file, len(shape), md5=self.md5[stem], shape=shape)
 
     def _first_good(
-        self, stem: str, root: Root
+        self, stem: str, places: list[Path]
     ) -> tuple[np.ndarray | None, list[tuple[Path, DataError | FileError]]]:
         """The first good copy of a file, and the bad ones before it with their faults."""
         bad: list[tuple[Path, DataError | FileError]] = []
-        for file in self.files(stem, root):
+        for file in self.files(stem, places):
             try:
                 array = self._read(file, stem)
             except (DataError, FileError) as error:
@@ -318,26 +321,38 @@ class IdxPictures(Pictures):
         return None, bad
 
     def lies_in(self, folder: Path) -> bool:
-        """Whether the folder itself holds these files: labels are small, and tell."""
-        for stem in self.md5:
-            for file in spellings(folder, stem) if "labels" in stem else ():
-                with suppress(DataError, FileError):
-                    self._read(file, stem)
-                    return True
-        return False
+        """Whether the folder itself holds these files.
+
+        Labels are small, and tell; but others make pictures of their own to the same labels.
+        """
+
+        def is_there(*stems: str) -> bool | None:
+            found = None
+            for stem in stems:
+                for file in spellings(folder, stem):
+                    found = False
+                    with suppress(DataError, FileError):
+                        self._read(file, stem)
+                        return True
+            return found
+
+        if not is_there(IDX_FILES["y_test"], IDX_FILES["y_train"]):
+            return False
+        return is_there(IDX_FILES["x_test"]) is not False
 
     def _fetch(
         self,
         missing: Mapping[str, list[str]],
-        folder: Path,
+        places: list[Path],
         root: Root,
         download: bool,
         progress: bool,
     ) -> None:
         """Fetch files; `missing` gives for each the faults of those that lie in other places."""
+        folder = places[0]
         by_hand = f"put {', '.join(missing)} (unpacked or as .gz) in {folder}"
         seen = "; ".join(fault for faults in missing.values() for fault in faults)
-        seen = seen or _seen([data_root(root), *self.places(root)])
+        seen = seen or _seen([data_root(root), *places])
         if not download:
             raise DataError(
                 f"{len(missing)} of {len(self.md5)} {self.folder} files are missing in {folder}"

@@ -302,11 +302,11 @@ def label_problem(y_train: np.ndarray, y_test: np.ndarray) -> str:
             "test part asks for: those samples cannot be answered"
         )
     if unused:
-        said.append(
-            f"no sample has the label{_s(unused)} {_list(unused)}: those outputs learn nothing"
-        )
+        those = "those outputs learn" if len(unused) > 1 else "that output learns"
+        said.append(f"no sample has the label{_s(unused)} {_list(unused)}: {those} nothing")
         if unused == list(range(min(trained | tested))):
-            said[-1] += f" (labels start at {unused[-1] + 1}; subtract it to start at 0)"
+            first = len(unused)
+            said[-1] += f" (labels start at {first}: subtract {first})"
     return "; ".join(said)
 
 

@@ -21,6 +21,7 @@ import click
 from sbp import __version__
 from sbp.app import start
 from sbp.app.cli.about import info, reproduce, summary
+from sbp.app.cli.card import card
 from sbp.app.cli.check import check
 from sbp.app.cli.exchange import export, import_
 from sbp.app.cli.notebooks import notebooks
@@ -84,6 +85,7 @@ for command in (
     notebooks,
     summary,
     check,
+    card,
     topology,
     info,
 ):
