@@ -24,13 +24,14 @@ from typing import Any, TypeVar
 import numba
 from numba.core import config as numba_config
 from numba.core import types
+from numba.core.boxing import unbox_tuple
 from numba.core.caching import (
     CompileResultCacheImpl,
     FunctionCache,
     IndexDataCacheFile,
     _CacheLocator,
 )
-from numba.extending import models, register_model, typeof_impl
+from numba.extending import NativeValue, models, register_model, typeof_impl, unbox
 from numba.misc.appdirs import AppDirs
 
 Tuple = TypeVar("Tuple", bound=tuple)
@@ -75,6 +76,21 @@ class _Borrowed(types.NamedTuple):
 class _BorrowedModel(models.TupleModel):
     def traverse(self, builder: Any) -> list[Any]:
         return []  # nothing in it is counted
+
+
+@unbox(_Borrowed)
+def _unbox(kind: Any, value: Any, context: Any) -> NativeValue:
+    """Take the arrays as any tuple's, and give each back after the call, which traverse hides."""
+    native = unbox_tuple(kind, value, context)
+
+    def give_back() -> None:
+        if native.cleanup is not None:
+            native.cleanup()
+        for place, each in enumerate(kind.types):
+            array = context.builder.extract_value(native.value, place)
+            context.context.nrt.decref(context.builder, each, array)
+
+    return NativeValue(native.value, is_error=native.is_error, cleanup=give_back)
 
 
 def borrowed(kind: type[Tuple]) -> type[Tuple]:
@@ -188,7 +204,7 @@ class _Locator(_CacheLocator):
         return str(self._folder)
 
     def get_source_stamp(self) -> str:
-        parts = sorted(set(_depends(self._function, set())))
+        parts = sorted({*_depends(self._function, set()), (__name__, _source_digest(__file__))})
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def get_disambiguator(self) -> str:
