@@ -375,10 +375,11 @@ def _read(path: Path) -> tuple[Header, Checkpoint]:
 
 def _check_identity(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     for name, value in wanted.items():
-        if found.get(name) != value:
+        # A setting that there was not yet was off.
+        there = found.get(name, None if value else value)
+        if there != value:
             raise FileError(
-                f"{path} belongs to another run: {name} is {found.get(name)!r} there and "
-                f"{value!r} here"
+                f"{path} belongs to another run: {name} is {there!r} there and {value!r} here"
             )
 
 

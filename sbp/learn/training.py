@@ -612,8 +612,8 @@ def _identity(dataset: Dataset, settings: Settings, task: Task) -> dict[str, Any
         "n_train": len(dataset.x_train),
         # The circuit stands for the arithmetic of every engine.
         "program_digest": task.learning_program.digest,
-        **({"equal_copies": True} if settings.equal_copies else {}),
-        **({"shift": settings.shift} if settings.shift else {}),
+        "equal_copies": settings.equal_copies,
+        "shift": settings.shift,
     }
 
 
