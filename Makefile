@@ -46,7 +46,7 @@ lab: env  ## open the first chapter in JupyterLab
 	    $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 test: env  ## run all tests but the browser's
-	$(PYTHON) -m pytest -m "not browser$(NO_LAVA)$(NO_TOOLS)" $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -m "not browser and not parameters$(NO_LAVA)$(NO_TOOLS)" $(PYTEST_ARGS)
 
 kill-points: env  ## kill every writing command at each of its writes, and let each write fail
 	SBP_KILL_EVERY=1 $(PYTHON) -m pytest tests/test_kill_points.py $(PYTEST_ARGS)
@@ -55,14 +55,19 @@ test-newest: .venv-newest/.ready  ## the tests without Lava and the book, on the
 	.venv-newest/bin/python -m pytest -m "not browser and not lava and not book$(NO_TOOLS)" \
 	    $(PYTEST_ARGS)
 
+test-parameters: env  ## run the chapters over the whole ranges of their parameters (half an hour)
+	$(PYTHON) -m pytest -m "parameters$(NO_LAVA)" $(PYTEST_ARGS)
+
 test-browser: book  ## tests of the built book in an installed Chromium
 	$(PYTHON) -m pytest -m browser $(PYTEST_ARGS)
 
 notebooks: env  ## execute the book's notebooks that are not up to date
 	$(PYTHON) tools/book.py notebooks $(ARGS)
 
-book: notebooks  ## build the book: _build/html/index.html, and as one PDF (needs Chromium)
+book: notebooks  ## build the book: _build/html/index.html
 	$(PYTHON) tools/book.py html
+
+pdf: book  ## print the book as one PDF, _build/html/sbp-book.pdf (needs Chromium)
 	$(PYTHON) tools/book.py pdf
 
 lint: env  ## check style, formatting and types

@@ -45,7 +45,7 @@ from sbp.spec import (
 )
 
 # %% quick={"STEPS": 12} tags=["parameters"]
-STEPS = 18  # how long the neurons with memory are watched
+STEPS = 18  # 1 to 200: how long the neurons with memory are watched
 
 # %% [markdown]
 # ## One step of the chip
@@ -124,7 +124,8 @@ for _ in range(1, STEPS):
 
 spikes = run.spikes["n"][:, 0]
 assert spikes[1:].tolist() == expected
-assert np.flatnonzero(spikes)[:2].tolist() == [5, 10]
+if STEPS > 10:
+    assert np.flatnonzero(spikes)[:2].tolist() == [5, 10]
 print("spikes in steps", *np.flatnonzero(spikes))
 
 # %% [markdown]

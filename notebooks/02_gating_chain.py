@@ -44,8 +44,8 @@ from sbp.spec import (
 )
 
 # %% quick={"STAGES": 4} tags=["parameters"]
-STAGES = 4  # relay populations in the chain
-TURNS = 3  # how often the ring goes round where we watch it for longer
+STAGES = 4  # 2 to 12: relay populations in the chain
+TURNS = 3  # 1 to 20: how often the ring goes round where we watch it for longer
 
 # %% [markdown]
 # ## A ring and a chain

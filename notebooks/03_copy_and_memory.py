@@ -36,7 +36,7 @@ from sbp.run import ALL_SPIKES
 from sbp.spec import Circuit, MatrixWeight, Parameter, Phase, Population, Source
 
 # %% quick={"UNITS": 48} tags=["parameters"]
-UNITS = 192  # inputs at which the thresholds are tried, side by side
+UNITS = 192  # 2 to 1000: inputs at which the thresholds are tried, side by side
 
 
 # %% [markdown]

@@ -45,8 +45,8 @@ from sbp.program import lower
 from sbp.run import ALL_SPIKES
 
 # %% quick={"EPOCHS": 12} tags=["parameters"]
-EPOCHS = 100  # how often the training digits are shown
-SEED = 0
+EPOCHS = 100  # 1 to 1000: how often the training digits are shown
+SEED = 0  # 0 to 9999: random start and order of the digits
 
 # %% [markdown]
 # ## An error with two signs
@@ -144,15 +144,17 @@ show(
 )
 
 # %% [markdown]
-# Output 2 should have fired: its $a = 142$ lies between 0 and 512. Output 0 should not
-# have: 632 lies between 512 and 1024. Output 8 is wrong as well, but with 1076 by too
-# much: no $d_-$, no change. Now every spike and weight against the algebra:
+# (With `SEED = 0`:) Output 2 should have fired: its $a = 142$ lies between 0 and 512.
+# Output 0 should not have: 632 lies between 512 and 1024. Output 8 is wrong as well,
+# but with 1076 by too much: no $d_-$, no change. Now every spike and weight against the
+# algebra:
 
 # %%
 d = d_plus[sample].astype(int) - d_minus[sample]
 expected = np.clip(before + 2 * np.outer(d, digits.x_train[sample]), -256, 254)
 
-assert (a[sample, 0], a[sample, 2], a[sample, 8]) == (632, 142, 1076)
+if SEED == 0:
+    assert (a[sample, 0], a[sample, 2], a[sample, 8]) == (632, 142, 1076)
 assert (run.spikes["o"][2] == o[sample]).all()
 assert (run.spikes["d+"][3] == d_plus[sample]).all()
 assert (run.spikes["d-"][3] == d_minus[sample]).all()
@@ -203,8 +205,9 @@ show(
     "Accuracy on digits from other sheets, and mean squared error. One of ten classes "
     "would be guessed right in 10 % of the cases.",
 )
-assert history[-1]["membrane"] > 0.5  # chance is 0.1
-assert history[-1]["mse"] < history[0]["mse"]
+if EPOCHS >= 10:  # enough to have learned something, whatever the seed; chance is 0.1
+    assert history[-1]["membrane"] > (0.5 if SEED == 0 else 0.3)
+    assert history[-1]["mse"] < history[0]["mse"]
 assert trained.faults()["coincidences outside the learning phases"] == 0
 
 # %%
@@ -255,7 +258,7 @@ upside_down, _ = train(replace(circuit, phases=swapped), before, 3, "upside down
 print(
     "membrane accuracy:", [round(100 * row["membrane"], 1) for row in upside_down], "%"
 )
-assert upside_down[-1]["membrane"] < 0.15
+assert upside_down[-1]["membrane"] < (0.15 if SEED == 0 else 0.3)
 
 # %% tags=["answer"]
 # Exercise 3: your answer
@@ -266,7 +269,8 @@ assert upside_down[-1]["membrane"] < 0.15
 other = LogisticRegression(max_iter=2000).fit(digits.x_train, digits.y_train)
 linear = other.score(digits.x_test, digits.y_test)
 print(f"{100 * linear:.1f} %, against {100 * history[-1]['membrane']:.1f} %")
-assert linear > history[-1]["membrane"]
+if SEED == 0:
+    assert linear > history[-1]["membrane"]
 
 # %% [markdown]
 # ## Summary

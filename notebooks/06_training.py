@@ -24,18 +24,18 @@
 # %%
 import numpy as np
 
-from sbp.app.notebook import ProgressBar, TrainingBar, mnist_or_digits, show
+from sbp.app.notebook import ProgressBar, TrainingBar, mnist, show
 from sbp.learn.training import Settings, outputs, train, train_seeds
 from sbp.plots import confusion_matrix, digits, learning_curve, weight_images
 
 # %% quick={"EPOCHS": 2, "HIDDEN": 100, "SAMPLES": 3000, "SEEDS": 2} tags=["parameters"]
-HIDDEN = 400  # neurons in the hidden layer
-EPOCHS = 10  # how often all training digits are shown; the paper's figure shows 60
-SEEDS = 3  # networks, each with its own random start and order of samples
-SAMPLES = 60_000  # training digits, at most
+HIDDEN = 400  # 10 to 1000: neurons in the hidden layer
+EPOCHS = 10  # 1 to 60: how often all training digits are shown; the paper's figure: 60
+SEEDS = 3  # 1 to 20: networks, each with its own random start and order of samples
+SAMPLES = 60_000  # 1000 to 60_000: training digits, at most
 
 # %%
-dataset = mnist_or_digits()
+dataset = mnist()
 dataset = dataset.take(n_train=min(SAMPLES, len(dataset.x_train)))
 print(dataset.source)
 print(f"{len(dataset.x_train):,} training and {len(dataset.x_test):,} test digits")
@@ -51,6 +51,7 @@ show(
     ),
     "The first 20 training digits as the circuit sees them: a pixel spikes or it does"
     " not.",
+    dataset,
 )
 
 # %% [markdown]
@@ -71,10 +72,13 @@ spiking, computed = (
 )
 print("weights of the circuit:", spiking.digest[:32], "...")
 print("weights of the algebra:", computed.digest[:32], "...")
-assert spiking.digest == computed.digest
-assert all(
-    (spiking.weights[name] == computed.weights[name]).all() for name in ("W1", "W2")
-)
+parted = spiking.faults["synapses whose copies have parted"]
+if parted:
+    print(f"HIDDEN = {HIDDEN} is too narrow: {parted} weights of W2 met their bound")
+else:
+    assert spiking.digest == computed.digest
+    for name in ("W1", "W2"):
+        assert (spiking.weights[name] == computed.weights[name]).all()
 assert spiking.faults["register wraps"] == 0
 assert spiking.faults["coincidences outside the learning phases"] == 0
 
@@ -82,7 +86,9 @@ assert spiking.faults["coincidences outside the learning phases"] == 0
 # The same digest means the same weights, all of them, to the last bit, after a whole
 # epoch of learning with spikes. So for long runs we may use whichever is quicker, and
 # for this page that is the algebra. (The same is asked of all 60 epochs on [page
-# 10](10_reproducing.ipynb).)
+# 10](10_reproducing.ipynb).) With few hidden neurons it need not be so: their weights
+# start near the end of their range, where the two copies of $W_2$ can part; [page
+# 8](08_what_breaks_it.ipynb) shows how.
 #
 # ## Learning curves
 #
@@ -111,18 +117,18 @@ show(
     "standard deviation shaded. Dotted, where they apply: the values published for "
     "the chip after up to 60 epochs, which we read as output spikes (96.3 %) and "
     "membrane potentials (97.5 %).",
+    dataset,
 )
 last = {
     name: np.mean([h[-1][name] for h in histories])
     for name in ("exact", "spike", "membrane")
 }
 print({name: f"{100 * value:.1f} %" for name, value in last.items()})
-assert last["exact"] <= last["spike"] <= last["membrane"]
-if is_paper:
+assert last["exact"] <= last["spike"]
+if is_paper and EPOCHS >= 10:
     assert last["spike"] > 0.93
     assert last["membrane"] > 0.955
-    if EPOCHS == 10:
-        assert paper["spike"] - last["spike"] < 0.03
+    assert paper["spike"] - last["spike"] < 0.03
 
 # %% [markdown]
 # Two things are worth a thought. The measures differ: a network that answers with no
@@ -140,6 +146,7 @@ show(
     confusion_matrix(dataset.y_test, guess),
     "Which digit (row) was taken for which (column), by membrane. Off the diagonal "
     "are the errors: look for pairs that are written alike.",
+    dataset,
 )
 
 # %%
@@ -155,6 +162,7 @@ show(
     ),
     "The first mistakes: the true digit and what it was taken for. Some of them you "
     "might not have sworn to either, at this resolution and without grey.",
+    dataset,
 )
 print(
     f"{len(wrong)} of {len(guess):,} wrong; {(~spikes.any(axis=1)).sum()} answered "
@@ -170,6 +178,7 @@ show(
     "Weights from the pixels to the first hidden neurons (red: for, blue: against), "
     "and from the hidden neurons to the outputs. No neuron looks for a whole digit; "
     "strokes and gaps appear.",
+    dataset,
 )
 
 # %% [markdown]

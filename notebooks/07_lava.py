@@ -40,9 +40,9 @@ from sbp.program import lower
 from sbp.run import ALL_SPIKES
 
 # %% quick={"FUSED_SAMPLES": 50, "SAMPLES": 4} tags=["parameters"]
-SAMPLES = 20  # digits through the network of Lava processes
-FUSED_SAMPLES = 500  # digits through the single process
-SEED = 0
+SAMPLES = 20  # 1 to 20: digits through the network of Lava processes
+FUSED_SAMPLES = 500  # 1 to 1415: digits through the single process
+SEED = 0  # 0 to 9: the random start
 
 # %%
 assert engines.available()["lava"].startswith("ready"), engines.available()["lava"]
@@ -121,7 +121,8 @@ print(f"{spikes:,} spikes in {steps} steps; first difference: {difference}")
 print(f"{changed:,} weights changed by learning; first difference: {weight_difference}")
 assert difference is None
 assert weight_difference is None
-assert changed > 0
+if SAMPLES >= 4:  # a digit or two may have nothing to teach
+    assert changed > 0
 
 # %% [markdown]
 # Not one spike and not one weight differs. And Lava can be asked the other way round:

@@ -103,22 +103,54 @@ def test_it_runs_and_is_a_page(path, executed):  # noqa: F811
 @pytest.mark.parametrize("name", ["05_full_circuit", "06_training", "09_speed_and_energy"])
 def test_a_page_says_what_it_ran_on(name, executed):  # noqa: F811
     text = (executed / f"{name}.ipynb").read_text(encoding="utf-8")
-    here = data.available()["mnist"].startswith("found")
-    assert ("**This page ran on MNIST**" in text) == here
-    assert ("**This page did not run on MNIST.**" in text) != here
+    here = data.best_mnist() == "mnist"
+    assert ("**This page ran on the whole of MNIST**" in text) == here
+    assert ("**This page did not run on the whole of MNIST.**" in text) != here
+    assert ("Pictures: MNIST." in text) == here
+    assert ("Pictures: 5,000 of MNIST's." in text) != here
 
 
 @pytest.mark.slow
-def test_without_mnist_the_digits_are_used_and_the_page_says_so(tmp_path):
+def test_without_the_whole_of_mnist_the_book_says_so_everywhere(tmp_path):
     root = tmp_path / "copy"
     copy_pipeline(root)
-    shutil.copy(ROOT / "notebooks" / "05_full_circuit.py", root / "notebooks")
+    shutil.copy(ROOT / "notebooks" / "09_speed_and_energy.py", root / "notebooks")
+    (root / "book").mkdir()
+    (root / "book" / "index.md").write_text("# A book\n\nText.\n")
+    for part in ("_ext", "_static"):
+        shutil.copytree(ROOT / "book" / part, root / "book" / part)
+    shutil.copy(ROOT / "book" / "how_to_run.md", root / "book")
+    shutil.copy(ROOT / "book" / "references.bib", root / "book")
+    shutil.copy(ROOT / "_config.yml", root)
+    (root / "CHANGELOG.md").write_text("# Changelog\n")
+    (root / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nchapters:\n"
+        "- file: book/how_to_run\n- file: notebooks/09_speed_and_energy\n"
+    )
+    # Only the links between the pages of this small book can be followed.
+    for page in (root / "book" / "how_to_run.md", root / "notebooks" / "09_speed_and_energy.py"):
+        text = page.read_text("utf-8")
+        text = re.sub(r"\[([^]]*)\]\((?:[./]*\w+/)*\w+\.(?:md|ipynb)\)", r"\1", text)
+        page.write_text(re.sub(r"\{cite\}`\w+`", "", text), "utf-8")
     empty = tmp_path / "nothing"
     empty.mkdir()
-    done = run_book("notebooks", "--quick", root=root, env=os.environ | {"SBP_DATA": str(empty)})
+    without = os.environ | {"SBP_DATA": str(empty)}
+    done = run_book("notebooks", "--quick", root=root, env=without)
     assert done.returncode == 0, done.stderr
-    text = (root / "_build/quick/executed/05_full_circuit.ipynb").read_text(encoding="utf-8")
-    assert "**This page did not run on MNIST.**" in text
+    assert "data: MNIST IS NOT HERE" in done.stderr.splitlines()[0]
+    assert "data: Fashion-MNIST IS NOT HERE" in done.stderr
+    text = (root / "_build/quick/executed/09_speed_and_energy.ipynb").read_text(encoding="utf-8")
+    assert "**This page did not run on the whole of MNIST.**" in text
+    done = run_book("html", "--quick", root=root, env=without)
+    assert done.returncode == 0, done.stderr
+    assert "data: MNIST IS NOT HERE" in done.stderr.splitlines()[0]
+    first = (root / "_build/quick/_build/html/book/index.html").read_text(encoding="utf-8")
+    assert "This copy was built without the whole of MNIST" in first
+    assert "5,000 of its 70,000 pictures" in first
+    # And what is published has all of it, or is not built.
+    done = run_book("html", "--quick", "--whole", root=root, env=without)
+    assert done.returncode == 1
+    assert "MNIST and Fashion-MNIST not here, and --whole wants all" in done.stderr
 
 
 def copy_pipeline(root):

@@ -1,6 +1,6 @@
 """From notebook sources to the book.
 
-    python tools/book.py notebooks|html|pdf [--quick]
+    python tools/book.py notebooks|html|pdf [--quick] [--whole]
 
     notebooks/NN.py --jupytext--> .ipynb --papermill--> executed .ipynb --Jupyter Book--> pages
 
@@ -8,7 +8,8 @@ Executed notebooks are kept in ``_build/executed`` and executed again only when 
 package, the data or what they were run with changes.  The book is built from exactly those, with
 execution off and warnings as errors, always from nothing: an incremental build hides what broke.
 ``--quick`` runs with the small parameters that each notebook names in its parameters cell
-(``quick={...}``) and keeps everything in ``_build/quick``; the tests use it.
+(``quick={...}``) and keeps everything in ``_build/quick``; the tests use it.  ``--whole`` refuses
+to run where MNIST or Fashion-MNIST is missing, as for the published site.
 """
 
 from __future__ import annotations
@@ -51,7 +52,15 @@ NO_STATUS = """# Status of the reproduction
 No claim has been measured yet: `make reproduce-paper` does it, and writes this page.
 """
 NOT_ON_COLAB = ("07_lava",)  # Colab has no Python 3.10, and so no Lava
-CAPTION = "sbp-caption"  # as in sbp.app.notebook
+CAPTION, DATA = "sbp-caption", "sbp-data"  # as in sbp.app.notebook
+#: What the first page says of the data that the others ran on.
+WHOLE = "The pages that need MNIST{also} ran on the whole of it: 70,000 pictures."
+PART = """:::{{admonition}} This copy was built without {missing}
+:class: warning
+
+{pages} ran on {instead}. Accuracies are lower than those of the published book, whose pages run on
+everything. [How to run](how_to_run.md#mnist) tells how to have it here.
+:::"""
 CHROMIUM_FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -72,6 +81,64 @@ def names() -> list[str]:
 def base(quick: bool) -> Path:
     """Where everything built is kept."""
     return ROOT / "_build" / "quick" if quick else ROOT / "_build"
+
+
+# -- data ---------------------------------------------------------------------------------------
+
+
+def missing_data() -> list[str]:
+    """The data sets that some page wants and that are not on this machine."""
+    from sbp.learn import data
+
+    here = data.available()
+    wanted = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
+    return [label for name, label in wanted.items() if not here[name].startswith("found")]
+
+
+def tell_data(whole: bool) -> None:
+    """Say what the pages will run on, before anything else."""
+    missing = missing_data()
+    if not missing:
+        say("data: the whole of MNIST and Fashion-MNIST")
+        return
+    if whole:
+        raise BookError(f"{' and '.join(missing)} not here, and --whole wants all; set SBP_DATA")
+    instead = {
+        "MNIST": "the pages run on 5,000 of its pictures (sbp train --dataset mnist fetches all)",
+        "Fashion-MNIST": "page 8 leaves it out (sbp train --dataset fashion-mnist fetches it)",
+    }
+    for label in missing:
+        say(f"data: {label} IS NOT HERE; {instead[label]}")
+
+
+def used_data(executed: Path) -> dict[str, set[str]]:
+    """Chapter -> what its executed notebook says it ran on."""
+    import nbformat
+
+    used: dict[str, set[str]] = {}
+    for name in names():
+        notebook = nbformat.read(executed / f"{name}.ipynb", as_version=4)
+        outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+        if found := {o["metadata"][DATA] for o in outputs if DATA in o.get("metadata", {})}:
+            used[name] = found
+    return used
+
+
+def data_note(executed: Path) -> str:
+    """What the first page says of the data, in Markdown."""
+    used = used_data(executed)
+    part = [name for name, found in used.items() if "mnist-5k" in found]
+    without = [name for name, found in used.items() if "no fashion-mnist" in found]
+    if not used:
+        return ""
+    if not part and not without:
+        return WHOLE.format(also=" or Fashion-MNIST")
+    pages = [f"[{int(name[:2])}](../notebooks/{name}.ipynb)" for name in part or without]
+    listed = f"Pages {', '.join(pages)}" if len(pages) > 1 else f"Page {pages[0]}"
+    if not part:
+        return PART.format(missing="Fashion-MNIST", pages=listed, instead="MNIST alone")
+    missing = "the whole of MNIST" + (" and without Fashion-MNIST" if without else "")
+    return PART.format(missing=missing, pages=listed, instead="5,000 of its 70,000 pictures")
 
 
 # -- executing ----------------------------------------------------------------------------------
@@ -264,6 +331,9 @@ def assemble(quick: bool) -> Path:
             raise BookError(f"{name} has not been executed; run `make notebooks` first")
         nbformat.validate(nbformat.read(path, as_version=4))
         shutil.copy(path, source / "notebooks")
+    index = source / "book" / "index.md"
+    title, rest = index.read_text(encoding="utf-8").split("\n", 1)
+    index.write_text(f"{title}\n\n{data_note(executed)}\n{rest}", encoding="utf-8")
     mathjax = importlib.util.find_spec("sphinx-mathjax-offline")
     if mathjax is None or mathjax.origin is None:
         raise BookError("sphinx-mathjax-offline is not installed; install the extra 'book'")
@@ -434,6 +504,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("what", choices=("notebooks", "html", "pdf"))
     parser.add_argument("name", nargs="*", help="notebooks to execute, default all")
     parser.add_argument("--quick", action="store_true", help="small parameters, in _build/quick")
+    parser.add_argument("--whole", action="store_true", help="want all data, as published")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), metavar="N",
                         help="notebooks at once (default %(default)s)")  # fmt: skip
     given = parser.parse_intermixed_args(arguments)
@@ -441,6 +512,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if unknown := sorted(set(chosen) - set(names())):
             raise BookError(f"no notebook is called {unknown[0]}; allowed: {', '.join(names())}")
+        if given.what != "pdf":
+            tell_data(given.whole)
         if given.what == "notebooks":
             run_notebooks(chosen, given.quick, given.jobs)
         elif given.what == "html":

@@ -214,9 +214,9 @@ class Wiring:
     def plastic(self, source: str, targets: str, weight: MatrixWeight) -> None:
         """Connect `source` to every population in `targets` with the same matrix.
 
-        Its exponent is the parameter set's.
+        The parameter set's exponent is added to its own.
         """
-        weight = replace(weight, exponent=self.numbers.weight_exponent)
+        weight = replace(weight, exponent=weight.exponent + self.numbers.weight_exponent)
         for target in targets.split():
             self.projections.append(
                 Projection(source, target, "plastic" if weight.plastic else "matrix", weight,
