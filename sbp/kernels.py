@@ -19,17 +19,21 @@ import pickle
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numba
 from numba.core import config as numba_config
+from numba.core import types
 from numba.core.caching import (
     CompileResultCacheImpl,
     FunctionCache,
     IndexDataCacheFile,
     _CacheLocator,
 )
+from numba.extending import models, register_model, typeof_impl
 from numba.misc.appdirs import AppDirs
+
+Tuple = TypeVar("Tuple", bound=tuple)
 
 config: Any = numba_config  # it makes its attributes when it is loaded
 CHECKSUM = hashlib.sha256().digest_size
@@ -58,6 +62,36 @@ def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     return kernel
 
 
+def compiled() -> bool:
+    """Whether kernels are compiled at all; not with NUMBA_DISABLE_JIT."""
+    return not config.DISABLE_JIT
+
+
+class _Borrowed(types.NamedTuple):
+    """A named tuple of arrays that whoever calls the kernel holds on to."""
+
+
+@register_model(_Borrowed)
+class _BorrowedModel(models.TupleModel):
+    def traverse(self, builder: Any) -> list[Any]:
+        return []  # nothing in it is counted
+
+
+def borrowed(kind: type[Tuple]) -> type[Tuple]:
+    """Let kernels hand around a `NamedTuple` of arrays as if it were one pointer.
+
+    Numba counts a reference to every array of a tuple wherever the tuple is named or handed on,
+    which can cost more than the work.  Not so for a class with this decorator: its arrays must
+    live as long as the call, as arguments do, and a kernel must not return one.
+    """
+
+    @typeof_impl.register(kind)
+    def _(value: Any, context: Any) -> _Borrowed:
+        return _Borrowed([typeof_impl(array, context) for array in value], kind)
+
+    return kind
+
+
 def cache_folder() -> Path | None:
     """Where compiled kernels are kept; None where there is no place for them.
 
@@ -72,7 +106,7 @@ def cache_folder() -> Path | None:
 
 def cache_status() -> str:
     """One line: where compiled kernels are kept, or why they are not."""
-    if config.DISABLE_JIT:
+    if not compiled():
         return "off (NUMBA_DISABLE_JIT)"
     folder = cache_folder()
     if folder is None:

@@ -184,10 +184,26 @@ class Program:
         """
         return _raised(self)
 
-    @property
+    @cached_property
     def n_neurons(self) -> int:
         """Neurons of all populations; external sources are not neurons."""
         return sum(population.size for population in self.populations)
+
+    @cached_property
+    def may_fire(self) -> np.ndarray:
+        """Whether a population is scheduled to fire: bool, (period, n_populations)."""
+        table = np.zeros((self.period, len(self.populations)), bool)
+        for p, populations in enumerate(self.fires):
+            table[p, list(populations)] = True
+        return table
+
+    @cached_property
+    def may_learn(self) -> np.ndarray:
+        """Whether a projection is scheduled to learn: bool, (period, n_projections)."""
+        table = np.zeros((self.period, len(self.projections)), bool)
+        for i, projection in enumerate(self.projections):
+            table[list(projection.scheduled), i] = True
+        return table
 
     @cached_property
     def n_slots(self) -> int:

@@ -171,17 +171,11 @@ class Counters:
 
     def ungated(self, program: Program) -> np.ndarray:
         """Spikes outside the phase table, shape (period, n_populations)."""
-        scheduled = np.zeros(self.spikes.shape, bool)
-        for p, populations in enumerate(program.fires):
-            scheduled[p, list(populations)] = True
-        return np.where(scheduled, 0, self.spikes)
+        return np.where(program.may_fire, 0, self.spikes)
 
     def coincidences(self, program: Program) -> np.ndarray:
         """Learning outside the scheduled phases, shape (period, n_projections)."""
-        scheduled = np.zeros(self.synaptic_updates.shape, bool)
-        for i, projection in enumerate(program.projections):
-            scheduled[list(projection.scheduled), i] = True
-        return np.where(scheduled, 0, self.synaptic_updates)
+        return np.where(program.may_learn, 0, self.synaptic_updates)
 
     def per_population(self, program: Program, name: str) -> np.ndarray:
         """Counter `name`, shape (period, n_populations).

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import CASES, learning
+import strategies
+from cases import CASES, chain, learning
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import circuits, random_stimulus, random_weights
 
 import sbp.run
 from sbp import engines
+from sbp.algebra import pack, sum_rows
 from sbp.difference import first_difference
 from sbp.engines import compiled, reference
 from sbp.errors import ChipError, SpecError
@@ -419,9 +421,8 @@ def test_stimulus_that_does_not_fit_is_refused():
                 engine.run(case.program, case.state, stimulus)
 
 
-def test_sums_are_wide_where_they_must_be():
-    assert compiled.sum_type(learning().program) is np.int32
-
+def test_sums_beyond_32_bits():
+    """2,000 arrivals of 32,640 weight units each: 4e9 register units, which wrap."""
     wide = Circuit(
         name="wide",
         sizes=(2000, 1),
@@ -431,12 +432,224 @@ def test_sums_are_wide_where_they_must_be():
         phases=(Phase(fires=("p",)),),
     )
     program = lower(wide)
-    assert compiled.sum_type(program) is np.int64
     stimulus = {"input": np.ones((2, 2000), int)}
     assert_equal(
         reference.run(program, program.state(), stimulus, record=EVERYTHING),
         compiled.run(program, program.state(), stimulus, record=EVERYTHING),
     )
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 247, 248, 249, 256, 257, 496, 497, 700])
+@pytest.mark.parametrize("weight", [-256, 254, None])
+def test_sums_of_many_rows(count, weight):
+    """16-bit sums would overflow after 255 rows at the bound: they are emptied in time."""
+    rng = np.random.default_rng(count)
+    matrix = (
+        2 * rng.integers(-128, 128, (33, 700)) if weight is None else np.full((33, 700), weight)
+    )
+    rows = pack(matrix.astype(np.int16))
+    active = np.sort(rng.choice(700, count, replace=False)).astype(np.uint32)
+    partial, total = np.zeros(rows.shape[1], np.int16), np.ones(rows.shape[1], np.int32)
+    sum_rows(rows, active, count, partial, total)
+    assert np.array_equal(2 * total[:33], matrix[:, active].sum(axis=1))
+
+
+@pytest.mark.parametrize("exponent", [-2, 0, 1])
+def test_hundreds_of_inputs_at_the_bounds(exponent):
+    """What Fashion-MNIST brings: up to 700 spikes at once, all weights at their bounds."""
+    matrix = MatrixWeight("W", exponent=exponent)
+    circuit = Circuit(
+        name="many",
+        sizes=(700, 5),
+        sources=(Source("input", 700, 0), Source("drive", 5, 1)),
+        populations=(
+            Population("x", 700, Neuron()), Population("h", 5, Neuron(threshold=131071, dv=2048)),
+        ),
+        projections=(
+            Projection("input", "x", "copy", 1032),
+            Projection("drive", "h", "drive", 127 << 7),
+            Projection("x", "h", "plastic", matrix, "all-to-all"),
+        ),
+        phases=(Phase(fires=("h",)), Phase(reward=True), Phase()),
+        parameters=(Parameter("W", 5, 700),),
+    )  # fmt: skip
+    program = lower(circuit)
+    rng = np.random.default_rng(3)
+    inputs = (rng.random((8, 700)) < np.array([1, 1, 0.9, 0.5, 0.36, 0.35, 0.1, 0.96])[:, None]) * 1
+    stimulus = {"input": inputs, "drive": rng.integers(0, 2, (8, 5))}
+    for weights in (np.full((5, 700), -256), np.full((5, 700), 254),
+                    rng.choice([-256, 254], (5, 700))):  # fmt: skip
+        state = program.state({"W": weights})
+        assert_equal(
+            reference.run(program, state, stimulus, record=EVERYTHING),
+            compiled.run(program, state, stimulus, record=EVERYTHING),
+        )
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("beyond", [-64, 0, 64])
+def test_the_bias_takes_a_membrane_out_of_its_register(sign, beyond):
+    """The current fits its 24 bits, the current and the bias together do not, or just do."""
+    bias = sign * (4095 << 7)
+    edge = 2**23 if sign > 0 else 2**23 + 64  # the register ends at 2**23 - 1 and at -2**23
+    wanted = (edge - abs(bias) + beyond) // 64  # weight units that arrive
+    parts = [255 << 7] * (wanted // (255 << 7))
+    rest = wanted - sum(parts)
+    parts += [(rest >> 7) << 7, rest & 127]
+    assert sum(parts) == wanted
+    circuit = Circuit(
+        name="edge",
+        sizes=(1,),
+        sources=(Source("input", 1, 0),),
+        populations=(Population("p", 1, Neuron(bias=bias, threshold=131071)),),
+        projections=tuple(Projection("input", "p", "f", sign * part) for part in parts if part),
+        phases=(Phase(), Phase(), Phase()),
+    )
+    program = lower(circuit)
+    stimulus = {"input": np.array([[1], [0], [1]])}
+    expected = reference.run(program, program.state(), stimulus, record=EVERYTHING)
+    assert expected.u["p"][1, 0] == sign * 64 * wanted
+    assert (expected.counters.wraps.sum() > 0) == (beyond >= 0)
+    assert_equal(expected, compiled.run(program, program.state(), stimulus, record=EVERYTHING))
+    bare = compiled.run(program, program.state(), stimulus)
+    assert bare.counters == expected.counters
+
+
+@pytest.mark.parametrize("start", [0, 1, 3, 4])
+def test_a_run_of_many_samples_that_starts_within_one(start):
+    """The compiled engine lays out 1,024 samples at a time, cut at sample boundaries."""
+    case = chain(samples=2100, stages=2, ring=5)
+    before = reference.run(case.program, case.state, case.stimulus, start)
+    record = Record(spikes="all", phases=(1, 2))
+    expected = reference.run(case.program, before.state, case.stimulus, record=record)
+    found = compiled.run(case.program, before.state, case.stimulus, record=record)
+    assert expected.n_steps == 2100 * 5 - start
+    assert first_difference(expected, found) is None
+
+
+def twins():
+    """a -> b and a -> c carry one parameter, and b and c fire alike unless `apart` comes in."""
+    relay = Neuron(threshold=1000)
+    drive = 2000
+    circuit = Circuit(
+        name="twins",
+        sizes=(6, 5),
+        sources=(Source("input", 6, 0), Source("both", 5, 0), Source("apart", 5, 0)),
+        populations=(
+            Population("a", 6, relay),
+            *(Population(name, 5, relay) for name in ("b", "c")),
+            Population("d", 5, Neuron(threshold=10_000)),
+        ),
+        projections=(
+            Projection("input", "a", "f", drive),
+            *(Projection("both", name, "f", 127 << 7) for name in ("b", "c", "d")),
+            Projection("apart", "c", "f", drive),
+            *(Projection("a", name, "m", MatrixWeight("W"), "all-to-all") for name in ("b", "c")),
+            Projection("a", "d", "m", MatrixWeight("W", exponent=1), "all-to-all", 3),
+        ),
+        phases=(Phase(), Phase(learns=("W",), reward=True), Phase(), Phase()),
+        parameters=(Parameter("W", 5, 6),),
+    )
+    return lower(circuit)
+
+
+def places(session):
+    """How many matrices the compiled engine holds apart."""
+    return len(set(session._machine.memory.like.tolist()))
+
+
+def test_copies_that_part_somewhere():
+    """Random circuits of twins: equal in everything, stopped anywhere; and they do part."""
+    seen = {"one": 0, "parted": 0}
+
+    @settings(max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(strategies.twins(), st.integers(0, 2**32 - 1), st.integers(1, 30))
+    def check(circuit, seed, cut):
+        rng = np.random.default_rng(seed)
+        program = lower(circuit)
+        state = program.state(random_weights(circuit, rng))
+        stimulus = random_stimulus(program, 10, rng)
+        with engines.session("compiled", program, state) as session:
+            before = places(session)
+            for steps in (cut, None):
+                expected = reference.run(program, state, stimulus, steps, record=EVERYTHING)
+                found = session.run(stimulus, steps, record=EVERYTHING)
+                assert_equal(expected, found)
+                state = expected.state
+            seen["one"] += before == places(session) < len(circuit.projections)
+            seen["parted"] += before < places(session)
+
+    check()
+    assert min(seen.values()) > EXAMPLES // 20, seen
+
+
+@pytest.mark.parametrize("weight", [0, 254, -256])
+def test_copies_are_one_matrix_until_they_part(weight):
+    program = twins()
+    rng = np.random.default_rng(5)
+    samples = 12
+    stimulus = {
+        "input": rng.integers(0, 2, (samples, 6)), "both": rng.integers(0, 2, (samples, 5)),
+        "apart": np.zeros((samples, 5), int),
+    }  # fmt: skip
+    stimulus["both"][6] = 0, 1, 0, 0, 1
+    stimulus["apart"][6] = 1, 0, 0, 0, 0  # from here on c has learned something else
+    stimulus["input"][6] = 1
+    start = program.state({"W": np.full((5, 6), weight)})
+    state = start
+    with engines.session("compiled", program, state) as session:
+        for sample in range(samples):
+            rows = {name: train[sample : sample + 1] for name, train in stimulus.items()}
+            expected = reference.run(program, state, rows)
+            found = session.run(rows)
+            assert first_difference(expected, found) is None
+            assert found.state.same_as(expected.state)
+            equal = np.array_equal(expected.state.weights["a->b"], expected.state.weights["a->c"])
+            # At the lower bound what c did more changes nothing: they part for all that.
+            assert equal == (sample < 6 or weight == 254)
+            assert places(session) == (1 if sample < 6 else 2)
+            state = expected.state
+        # A state in which two copies are equal opens as one matrix.
+        again = engines.session("compiled", program, state)
+        assert places(again) == (1 if weight == 254 else 2)
+    whole = reference.run(program, start, stimulus, record=EVERYTHING)
+    assert (
+        first_difference(whole, compiled.run(program, start, stimulus, record=EVERYTHING)) is None
+    )
+
+
+def test_a_copy_handed_out_is_nobody_elses():
+    """Copies that are one matrix within the engine are several in the state."""
+    program = twins()
+    with engines.session(
+        "compiled", program, program.state({"W": np.zeros((5, 6), int)})
+    ) as session:
+        run = session.run({"input": np.ones((1, 6), int)})
+        run.state.weights["a->b"][:] = 100
+        assert not run.state.weights["a->c"].any()
+        assert not session.state.weights["a->b"].any()
+
+
+def test_the_paper_circuit_holds_four_matrices():
+    """x -> h, h<, h> are one, h -> o, o<, o> are one; the two ways back have their own."""
+    case = learning(samples=20)
+    with engines.session("compiled", case.program, case.state) as session:
+        run = session.run(case.stimulus)
+        assert run.counters.synaptic_updates.sum() > 1000
+        assert places(session) == 4
+
+
+def test_a_state_with_arrivals_that_nobody_marked():
+    """What is pending arrives, whether or not a spike is said to bring it."""
+    case = chain(samples=3)
+    state = case.program.state()
+    rng = np.random.default_rng(1)
+    state.pending[:] = rng.integers(-(2**22), 2**22, state.pending.shape)
+    state.arriving[:] = rng.random(state.arriving.shape) < 0.1
+    assert first_difference(
+        reference.run(case.program, state, case.stimulus, record=EVERYTHING),
+        compiled.run(case.program, state, case.stimulus, record=EVERYTHING),
+    ) is None  # fmt: skip
 
 
 def test_memory_is_flat():

@@ -32,7 +32,6 @@ class Fused:
         with building():
             self._circuit = FusedCircuit(program, state, length=LENGTH)
             self._host = Host([self._circuit], Loihi2SimCfg(select_tag="fixed_pt"), {})
-        self._lazy = self._circuit.machine._code.lazy.copy()
         self._done = 0
 
     @property
@@ -60,10 +59,6 @@ class Fused:
         senders = program.senders
         for i, what in enumerate(("spikes", "u", "v")):
             tape.columns[i] = [s.start if s.name in names[what] else -1 for s in senders]
-        if steps:  # else populations that were skipped would not be brought up to date
-            circuit.machine._code.lazy[:] = self._lazy
-            for name in {*names["u"], *names["v"]}:
-                circuit.machine._code.lazy[program.index(name)] = False
         circuit.strict[0] = strict
         circuit.clear_counters()
         kept = record.allocate(program, len(keep))

@@ -12,7 +12,8 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from sbp.engines.compiled import Machine, Memory, Tally, Tape
+from sbp.engines.compiled.layout import Memory, Tally, Tape
+from sbp.engines.compiled.session import Machine, new_tally
 from sbp.engines.lava.memory import shared, shared_zeros
 from sbp.errors import SpecError
 from sbp.program import Program, State
@@ -80,15 +81,8 @@ class FusedCircuit(AbstractProcess):
         self.output = OutPort(shape=(program.populations[self.sent].size,))
 
         machine = self.machine = Machine(program, state)
-        machine._memory = Memory(*map(shared, machine._memory))
-        machine._code = machine._code._replace(lazy=shared(machine._code.lazy))
-        zeros = Counters.zeros(program)
-        tally = (
-            zeros.steps, zeros.spikes, zeros.active_updates, zeros.wraps,
-            zeros.synaptic_operations, zeros.learning_visits, zeros.synaptic_updates,
-            np.zeros(2, np.int64),
-        )  # fmt: skip
-        self.tally = Tally(*map(shared, tally))
+        machine.memory = Memory(*map(shared, machine.memory))
+        self.tally = Tally(*map(shared, new_tally(program)))
         neurons, senders = program.n_neurons, sum(sender.size for sender in program.senders)
         self.tape = Tape(
             rows=shared(np.full(length, -1, np.int64)),
@@ -110,12 +104,7 @@ class FusedCircuit(AbstractProcess):
 
     def read_counters(self) -> Counters:
         """Operations since the network was built or `clear_counters` was called."""
-        tally = Tally(*(array.copy() for array in self.tally))
-        sizes = np.array([p.size for p in self.program.populations], np.int64)
-        return Counters(
-            tally.steps, tally.spikes, np.outer(tally.steps, sizes), tally.active, tally.wraps,
-            tally.operations, tally.visits, tally.updates,
-        )  # fmt: skip
+        return self.machine.counters(Tally(*(array.copy() for array in self.tally)))
 
     def clear_counters(self) -> None:
         """Count from zero again."""
@@ -147,12 +136,11 @@ class FusedModel(PyLoihiProcessModel):
         super().__init__(proc_params)
         circuit = self._circuit = proc_params["circuit"]
         program = circuit.program
-        self._machine, self._memory = circuit.machine, circuit.machine._memory
+        self._machine = circuit.machine
         starts = [source.start - program.n_neurons for source in circuit.lines]
         self._columns = [slice(start, start + source.size)
                          for start, source in zip(starts, circuit.lines, strict=True)]  # fmt: skip
         self._r1 = np.zeros(1, np.int64)
-        self._spikes = np.zeros(program.populations[circuit.sent].size, np.int32)
 
     def run_spk(self) -> None:
         """One step: receive what the sources emit, execute, send the output spikes."""
@@ -173,8 +161,4 @@ class FusedModel(PyLoihiProcessModel):
         )  # fmt: skip
         circuit.clock[0] = self._machine.step
         if self.output.csp_ports:
-            start = program.populations[circuit.sent].start
-            count = self._memory.counts[circuit.sent]
-            self._spikes[:] = 0
-            self._spikes[self._memory.active[start : start + count]] = 1
-            self.output.send(self._spikes)
+            self.output.send(self._machine.spikes(circuit.sent).astype(np.int32))
