@@ -47,8 +47,13 @@ def fixed_weights(draw):
 def circuits(draw):
     """Any circuit the specification allows: self-loops, parallel projections, odd schedules."""
     period = draw(st.integers(1, 6))
-    sizes = draw(st.lists(st.integers(1, 20), min_size=1, max_size=4))
-    populations = [Population(f"p{i}", n, draw(neurons())) for i, n in enumerate(sizes)]
+    # Populations of one size and kind are frequent: their synapses may carry one parameter.
+    common = st.sampled_from(draw(st.lists(st.integers(1, 20), min_size=1, max_size=2)))
+    sizes = draw(st.lists(st.one_of(common, st.integers(1, 20)), min_size=1, max_size=5))
+    kinds = st.sampled_from(draw(st.lists(neurons(), min_size=1, max_size=2)))
+    populations = [
+        Population(f"p{i}", n, draw(st.one_of(kinds, neurons()))) for i, n in enumerate(sizes)
+    ]
     sources = [
         Source(f"s{i}", draw(st.integers(1, 20)), draw(st.integers(0, period - 1)))
         for i in range(draw(st.integers(0, 2)))
@@ -57,8 +62,9 @@ def circuits(draw):
         sources.append(Source("kick", draw(st.integers(1, 3)), None))
     parameters: dict[tuple[int, int], Parameter] = {}
     projections = []
-    for _ in range(draw(st.integers(0, 8))):
-        source = draw(st.sampled_from([*populations, *sources]))
+    often = draw(st.sampled_from(populations))
+    for _ in range(draw(st.integers(0, 10))):
+        source = draw(st.one_of(st.just(often), st.sampled_from([*populations, *sources])))
         target = draw(st.sampled_from(populations))
         delay = draw(delays)
         if draw(st.booleans()):
@@ -69,9 +75,9 @@ def circuits(draw):
             weight = MatrixWeight(
                 parameter.name,
                 transpose=transpose,
-                negate=draw(st.booleans()),
+                negate=draw(st.sampled_from([False, False, True])),
                 exponent=draw(st.sampled_from([0, 0, -6, 7])),
-                plastic=isinstance(source, Population) and draw(st.booleans()),
+                plastic=isinstance(source, Population) and draw(st.integers(0, 2)) > 0,
             )
             projections.append(Projection(source.name, target.name, "m", weight, delay=delay))
         else:
@@ -99,6 +105,46 @@ def circuits(draw):
         phases=tuple(phases),
         parameters=tuple(parameters.values()),
         rule=LearningRule(draw(even), draw(even)),
+    )
+
+
+@st.composite
+def twins(draw):
+    """Circuits in which several synapses carry one parameter, learn alike for a while, and part."""
+    period = draw(st.integers(1, 4))
+    size, n_pre = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+    lively = Neuron(threshold=1000, refractory=draw(st.sampled_from([1, 2])))
+    targets = [f"t{i}" for i in range(draw(st.integers(2, 4)))]
+    # What comes at once, over delays that are alike, meets.
+    phases = st.one_of(st.just(0), st.just(0), st.integers(0, period - 1))
+    some = st.sampled_from([0, 0, 0, 1, period])
+    sources = [Source("first", n_pre, draw(phases)), Source("all", size, draw(phases))]
+    projections = [Projection("first", "a", "f", 2000, delay=draw(some))]
+    together = draw(some)
+    projections += [Projection("all", t, "f", 2000, delay=together) for t in targets]
+    if draw(st.integers(0, 3)):
+        sources.append(Source("one", size, draw(phases)))
+        one = draw(st.sampled_from(targets))
+        projections.append(Projection("one", one, "f", 2000, delay=draw(some)))
+    for target in targets:
+        weight = MatrixWeight(
+            "W",
+            negate=draw(st.sampled_from([False, False, False, True])),
+            exponent=draw(st.sampled_from([0, 0, 1])),
+            plastic=draw(st.sampled_from([True, True, True, False])),
+        )
+        delay = draw(st.sampled_from([0, 0, 0, 1, 3]))
+        projections.append(Projection("a", target, "m", weight, "all-to-all", delay))
+    populations = [Population("a", n_pre, lively), *(Population(t, size, lively) for t in targets)]
+    return Circuit(
+        name="twins",
+        sizes=(n_pre, size),
+        sources=tuple(sources),
+        populations=tuple(draw(st.permutations(populations))),
+        projections=tuple(draw(st.permutations(projections))),
+        phases=tuple(Phase(reward=draw(st.booleans())) for _ in range(period)),
+        parameters=(Parameter("W", size, n_pre),),
+        rule=LearningRule(draw(st.sampled_from([2, 40])), draw(st.sampled_from([-2, -254]))),
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import strategies
 from cases import CASES, chain, learning
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -455,7 +456,7 @@ def test_sums_of_many_rows(count, weight):
 
 @pytest.mark.parametrize("exponent", [-2, 0, 1])
 def test_hundreds_of_inputs_at_the_bounds(exponent):
-    """What Fashion-MNIST brings: up to 700 spikes at once, all weights at one bound or the other."""
+    """What Fashion-MNIST brings: up to 700 spikes at once, all weights at their bounds."""
     matrix = MatrixWeight("W", exponent=exponent)
     circuit = Circuit(
         name="many",
@@ -526,7 +527,7 @@ def test_a_run_of_many_samples_that_starts_within_one(start):
     assert first_difference(expected, found) is None
 
 
-def twins(reward=True):
+def twins():
     """a -> b and a -> c carry one parameter, and b and c fire alike unless `apart` comes in."""
     relay = Neuron(threshold=1000)
     drive = 2000
@@ -536,16 +537,17 @@ def twins(reward=True):
         sources=(Source("input", 6, 0), Source("both", 5, 0), Source("apart", 5, 0)),
         populations=(
             Population("a", 6, relay),
-            *(Population(name, 5, relay) for name in ("b", "c", "d")),
+            *(Population(name, 5, relay) for name in ("b", "c")),
+            Population("d", 5, Neuron(threshold=10_000)),
         ),
         projections=(
             Projection("input", "a", "f", drive),
-            *(Projection("both", name, "f", drive) for name in ("b", "c", "d")),
+            *(Projection("both", name, "f", 127 << 7) for name in ("b", "c", "d")),
             Projection("apart", "c", "f", drive),
             *(Projection("a", name, "m", MatrixWeight("W"), "all-to-all") for name in ("b", "c")),
             Projection("a", "d", "m", MatrixWeight("W", exponent=1), "all-to-all", 3),
         ),
-        phases=(Phase(), Phase(learns=("W",), reward=reward), Phase(), Phase()),
+        phases=(Phase(), Phase(learns=("W",), reward=True), Phase(), Phase()),
         parameters=(Parameter("W", 5, 6),),
     )
     return lower(circuit)
@@ -554,6 +556,31 @@ def twins(reward=True):
 def places(session):
     """How many matrices the compiled engine holds apart."""
     return len(set(session._machine.memory.like.tolist()))
+
+
+def test_copies_that_part_somewhere():
+    """Random circuits of twins: equal in everything, stopped anywhere; and they do part."""
+    seen = {"one": 0, "parted": 0}
+
+    @settings(max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(strategies.twins(), st.integers(0, 2**32 - 1), st.integers(1, 30))
+    def check(circuit, seed, cut):
+        rng = np.random.default_rng(seed)
+        program = lower(circuit)
+        state = program.state(random_weights(circuit, rng))
+        stimulus = random_stimulus(program, 10, rng)
+        with engines.session("compiled", program, state) as session:
+            before = places(session)
+            for steps in (cut, None):
+                expected = reference.run(program, state, stimulus, steps, record=EVERYTHING)
+                found = session.run(stimulus, steps, record=EVERYTHING)
+                assert_equal(expected, found)
+                state = expected.state
+            seen["one"] += before == places(session) < len(circuit.projections)
+            seen["parted"] += before < places(session)
+
+    check()
+    assert min(seen.values()) > EXAMPLES // 20, seen
 
 
 @pytest.mark.parametrize("weight", [0, 254, -256])
