@@ -129,6 +129,10 @@ if STEPS > 10:
 print("spikes in steps", *np.flatnonzero(spikes))
 
 # %% [markdown]
+# <div class="sbp-figure" data-figure="neuron">On the page of the book, a figure stands
+# here: a neuron with sliders for its weight, bias and memory, and input spikes to
+# press.</div>
+#
 # ## Without memory
 #
 # A neuron that remembers is a nuisance when numbers must be compared *now*: what it was

@@ -114,6 +114,9 @@ assert all(
 # In stage $k$ after exactly $k$ steps, and nowhere else. Nothing fades on the way: each
 # stage decides afresh, spike or no spike, so small disturbances do not add up.
 #
+# <div class="sbp-figure" data-figure="chain">On the page of the book, a figure stands
+# here: the chain, step by step, whose gates can be cut with a click.</div>
+#
 # ## Several patterns at once
 #
 # Nothing says that the ring must be as long as the chain. With a ring of three gates,

@@ -205,6 +205,10 @@ show(
 assert (fires["h_box"] == ((8 * inputs > 0) & (8 * inputs <= 1024))).all()
 
 # %% [markdown]
+# <div class="sbp-figure" data-figure="thresholds">On the page of the book, a figure
+# stands here: three thresholds to move, and the derivative that two of them
+# make.</div>
+#
 # ## Multiplication is a gate
 #
 # Backpropagation now multiplies the error that arrives at a hidden neuron by the

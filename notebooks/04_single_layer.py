@@ -166,6 +166,9 @@ print("error:", *d, "| weights changed:", int((run.weights["W"] != before).sum()
 # pre and post outside phases 4 and 6, and with `strict=True` it would have stopped at
 # the first.
 #
+# <div class="sbp-figure" data-figure="single">On the page of the book, a figure stands
+# here: one layer that learns digits, a sample at a time.</div>
+#
 # ## A real task
 #
 # The whole training set, shown again and again in shuffled order. We test with the

@@ -153,6 +153,10 @@ if sizes == (400, 400, 10):
     assert circuit.n_synapses(plastic_only=True) == 500_000
 
 # %% [markdown]
+# <div class="sbp-figure" data-figure="turn">On the page of the book, a figure stands
+# here: one turn of the circuit, a phase at a time, with the line of the algebra that
+# it computes.</div>
+#
 # ## Twelve steps
 
 # %%
