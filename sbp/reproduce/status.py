@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.markup import escape
 from rich.table import Table
 
 from sbp.circuits import registry
 from sbp.errors import FileError, SbpError
 from sbp.learn import data
+from sbp.learn.progress import sheet
 from sbp.program import lower
 from sbp.reproduce.claim import PRESETS, Claim, Quantity
 from sbp.reproduce.claims import CLAIMS
@@ -366,9 +366,9 @@ def table(
     compared : mapping of str to str, optional
         `so_far` by claim.
     """
-    view = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
-                 padding=(0, 1, 0, 0))  # fmt: skip
-    view.add_column("claim, its quantities", overflow="fold", ratio=5, min_width=14)
+    view = sheet(title)
+    longest = min(max([14, *(len(row.claim.id) for row in here)]), 30)
+    view.add_column("claim, its quantities", overflow="fold", ratio=5, min_width=longest)
     view.add_column("expected", overflow="fold", ratio=4, min_width=9)
     if committed is not None:
         view.add_column("committed", overflow="fold", ratio=4, min_width=9)

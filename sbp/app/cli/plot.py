@@ -25,10 +25,10 @@ from sbp.app.cli.options import (
     task_of,
     unused,
 )
-from sbp.app.cli.output import say
 from sbp.app.cli.paths import PRETRAINED, RUN, Group, Writes
 from sbp.app.progress import announce_compilation
 from sbp.errors import FileError
+from sbp.learn.progress import say
 
 if TYPE_CHECKING:
     from sbp.learn.data import Dataset
