@@ -367,12 +367,11 @@ def table(
         `so_far` by claim.
     """
     view = sheet(title)
+    # As wide as the longest name, which is one word; the other columns share what is left.
     longest = min(max([14, *(len(row.claim.id) for row in here)]), 30)
-    view.add_column("claim, its quantities", overflow="fold", ratio=5, min_width=longest)
-    view.add_column("expected", overflow="fold", ratio=4, min_width=9)
-    if committed is not None:
-        view.add_column("committed", overflow="fold", ratio=4, min_width=9)
-    view.add_column("here", overflow="fold", ratio=4, min_width=9)
+    view.add_column("claim, its quantities", overflow="fold", width=longest)
+    for heading in ("expected", *(["committed"] if committed is not None else []), "here"):
+        view.add_column(heading, overflow="fold")
 
     def word(row: Verdict) -> str:
         said = row.why[0] if row.status == SHORTER and row.why else row.status
