@@ -319,16 +319,34 @@ def test_ctrl_c_in_a_terminal_ends_a_sweep_in_one_line(start, tmp_path):
     wait_for(lambda: not group_lives(process.pid), seconds=30)
 
 
-def test_curves_are_of_seeds_of_one_experiment(sbp, refused, tmp_path, monkeypatch):
+def test_curves_average_seeds_and_nothing_else(sbp, refused, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name, more in (("a", ("--seed", 0)), ("b", ("--seed", 1)), ("c", ("--hidden", 9))):
+    for name, more in (
+        ("a", ("--seed", 0)),
+        ("b", ("--seed", 1)),
+        ("c", ("--hidden", 9)),
+        ("d", ("--hidden", 9, "--engine", "compiled", "--epochs", 4)),
+        ("e", ("--hidden", "8-6")),
+    ):
         sbp("train", *SMALL, "--epochs", 2 + (name == "b"), *more, "--out", name)
     code, out, err = sbp("plot", "curve", "a", "b")
     assert (code, "2 seeds" in out) == (0, True)
     assert "the runs have 2 to 3 epochs" in err
-    message = refused("plot", "curve", "a", "c")
-    assert "a and c are no seeds of one experiment: sizes is [64, 8, 10] and [64, 9, 10]" in message
-    assert "a and a are both of seed 0" in refused("plot", "curve", "a", "a")
+    code, out, err = sbp("plot", "curve", "a", "b", "c", "d", "e", "--out", "c.svg")
+    assert (code, "5 settings" in out, "4 settings" in out) == (0, False, True)
+    for name, label in (
+        ("c", "64-9-10, algebra"),
+        ("d", "64-9-10, compiled"),
+        ("e", "64-8-6-10, algebra"),
+    ):
+        last = json.loads(Path(name, "history.json").read_text())["epochs"][-1]
+        assert f"{label} after epoch {last['epoch']}: " in out
+        assert f"membrane {100 * last['membrane']:.1f} %" in out.partition(label)[2].split(".\n")[0]
+    assert "64-8-10, algebra (2 seeds) after epoch 2: " in out
+    drawn = Path("c.svg").read_text()
+    assert drawn.count("mean membrane ") == 4
+    assert drawn.count("sd membrane ") == 1
+    assert "a and a are one experiment with one seed, 0" in refused("plot", "curve", "a", "a")
 
 
 def test_a_raster_names_its_sample(sbp, tmp_path):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import rich.progress
     from rich.console import Console
+    from rich.table import Table
 
 
 _silent = False
@@ -52,6 +55,46 @@ def output() -> Console:
     console = Output(highlight=False)
     known = console.is_terminal or os.environ.get("COLUMNS", "").isdecimal()
     return console if known else Output(width=140, highlight=False)
+
+
+def columns() -> int | None:
+    """Columns of the terminal; None where lines may be of any length."""
+    if not (sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal()):
+        return None
+    return max(40, shutil.get_terminal_size().columns)
+
+
+def say(text: str, hang: int = 4, *, bold: bool = False) -> None:
+    """Print `text`, wrapped in a terminal, where lines after the first begin `hang` to the right.
+
+    Each line of the text keeps its own indentation; no word is broken.
+    """
+    width = columns()
+    for line in text.split("\n"):
+        indent = " " * (len(line) - len(line.lstrip()) + hang)
+        lines = textwrap.wrap(
+            line, width, subsequent_indent=indent, break_long_words=False,
+            break_on_hyphens=False, replace_whitespace=False, expand_tabs=False,
+        ) if width and len(line) > width else [line]  # fmt: skip
+        for each in lines:
+            if bold:
+                from rich.text import Text
+
+                output().print(Text(each, "bold"), soft_wrap=True)
+            else:
+                print(each)
+
+
+def sheet(title: str) -> Table:
+    """A table for `output`, without lines around it; `title` is text, not markup."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    return Table(
+        title=Text(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False,
+        pad_edge=False, padding=(0, 1, 0, 0), header_style="bold",
+    )  # fmt: skip
 
 
 def percent(fraction: float) -> str:

@@ -7,7 +7,13 @@ those of Okabe and Ito; nothing is told by colour alone.
 
 from sbp.plots.phases import counters_by_phase, phase_diagram
 from sbp.plots.picture import Picture, alt_text, format_of, save
-from sbp.plots.results import confusion_matrix, digits, learning_curve, weight_images
+from sbp.plots.results import (
+    confusion_matrix,
+    digits,
+    learning_curve,
+    learning_curves,
+    weight_images,
+)
 from sbp.plots.spikes import raster
 from sbp.plots.wiring import circuit_diagram
 
@@ -20,6 +26,7 @@ __all__ = [
     "digits",
     "format_of",
     "learning_curve",
+    "learning_curves",
     "phase_diagram",
     "raster",
     "save",

@@ -11,8 +11,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from sbp.errors import SpecError
+from sbp.plots.charts import LINES
 from sbp.plots.picture import BLACK, BLUE, GREEN, GREY, VERMILLION, Picture, listed, mixed, picture
 
+SETTINGS_AT_MOST = 12  #: lines of a panel
 DIVERGING = "RdBu_r"  #: negative blue, zero white, positive red
 #: The three accuracies: colour, line style, marker, what is counted as right.
 MEASURES = {
@@ -154,13 +156,7 @@ def learning_curve(
     -----
     Shaded: one standard deviation (n - 1) to each side, where there are two seeds or more.
     """
-    runs = [{row["epoch"]: row for row in history} for history in histories]
-    epochs = sorted(set.intersection(*map(set, runs))) if runs else []
-    if not epochs:
-        raise SpecError("no epochs to draw", do="give histories that have an epoch in common")
-    measured = [m for m in (*MEASURES, "mse") if all(m in run[e] for run in runs for e in epochs)]
-    if not set(measured) & set(MEASURES):
-        raise SpecError("the histories hold no accuracy", allowed=", ".join(MEASURES))
+    epochs, values = _measured(histories)
     published = dict(published or {})
     for name, value in published.items():
         if name not in (*MEASURES, "mse") or not 0 <= value <= 1:
@@ -168,8 +164,7 @@ def learning_curve(
                 f"published {name} is {value}",
                 allowed=f"fractions 0 .. 1 for {', '.join((*MEASURES, 'mse'))}",
             )
-    values = {m: np.array([[run[e][m] for e in epochs] for run in runs]) for m in measured}
-    has_mse = "mse" in values
+    has_mse, runs = "mse" in values, list(histories)
     fig = Picture(figsize=(8, 4.9 if has_mse else 3.8), layout="constrained")
     seeds = f"{len(runs)} seed{'' if len(runs) == 1 else 's'}"
     fig.title = title or "Learning curve on the test set"
@@ -216,6 +211,99 @@ def learning_curve(
     _end_labels(panels[0], epochs[-1], ends)
     fig.alt = _curve_alt(values, epochs, published, seeds)
     return fig
+
+
+def _measured(
+    histories: Sequence[Sequence[Mapping[str, float]]],
+) -> tuple[list[float], dict[str, np.ndarray]]:
+    """The epochs that all histories have, and each measure, shape (histories, epochs)."""
+    runs = [{row["epoch"]: row for row in history} for history in histories]
+    epochs = sorted(set.intersection(*map(set, runs))) if runs else []
+    if not epochs:
+        raise SpecError("no epochs to draw", do="give histories that have an epoch in common")
+    measured = [m for m in (*MEASURES, "mse") if all(m in run[e] for run in runs for e in epochs)]
+    if not set(measured) & set(MEASURES):
+        raise SpecError("the histories hold no accuracy", allowed=", ".join(MEASURES))
+    return epochs, {m: np.array([[run[e][m] for e in epochs] for run in runs]) for m in measured}
+
+
+@picture
+def learning_curves(
+    groups: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], *, title: str | None = None
+) -> Picture:
+    """Learning curves of several settings beside each other: a panel a measure, a line a setting.
+
+    Parameters
+    ----------
+    groups : mapping of str to list of list of dict
+        What tells a setting from the others, "hidden 100" -> its histories, one for each seed, as
+        for `learning_curve`.  1 .. 12 settings, which may have different epochs.
+    title : str, optional
+
+    Notes
+    -----
+    Lines are means over the seeds of a setting; shaded: one standard deviation (n - 1) to each
+    side, where there are two seeds or more.
+    """
+    if not 1 <= len(groups) <= SETTINGS_AT_MOST:
+        raise SpecError(
+            f"{len(groups)} settings to draw", allowed=f"1 to {SETTINGS_AT_MOST}", do="draw fewer"
+        )
+    found = {label: _measured(histories) for label, histories in groups.items()}
+    measures = [m for m in (*MEASURES, "mse") if all(m in values for _, values in found.values())]
+    fig = Picture(figsize=(8, 5.4 + 0.22 * ((len(groups) + 1) // 2)), layout="constrained")
+    fig.title = title or "Learning curves on the test set"
+    fig.suptitle(fig.title, fontsize=12, fontweight="bold", x=0.01, ha="left")
+    rows = (len(measures) + 1) // 2
+    panels = fig.subplots(rows, 2, sharex=True, squeeze=False).ravel()
+    for ax, name in zip(panels, measures, strict=False):
+        factor = 1.0 if name == "mse" else 100.0
+        for i, (label, (epochs, values)) in enumerate(found.items()):
+            colour, line, marker = LINES[i % len(LINES)]
+            mean = factor * values[name].mean(axis=0)
+            ax.plot(epochs, mean, color=colour, ls=line, marker=marker, ms=4, lw=1.6,
+                    mfc=colour if i < len(LINES) else "white", markevery=max(1, len(epochs) // 9),
+                    gid=f"mean {name} {label}")  # fmt: skip
+            if len(values[name]) > 1:
+                sd = factor * values[name].std(axis=0, ddof=1)
+                ax.fill_between(epochs, mean - sd, mean + sd, color=colour, alpha=0.15, lw=0,
+                                gid=f"sd {name} {label}")  # fmt: skip
+        about = f"{MEASURES[name][3]}, %" if name in MEASURES else "mse"
+        ax.set_title(about, loc="left", fontsize=9.5)
+        ax.grid(axis="y", color="#dddddd", lw=0.6)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        ax.tick_params(labelbottom=True)
+    for ax in panels[len(measures) :]:
+        ax.set_axis_off()
+    for ax in panels[max(0, len(measures) - 2) : len(measures)]:
+        ax.set_xlabel("epoch")
+    # Given by hand: a label that begins with _ would be left out.
+    labels = [_with_seeds(label, len(values[measures[0]])) for label, (_, values) in found.items()]
+    fig.legend(
+        panels[0].get_lines(), labels, loc="outside lower left", frameon=False, fontsize=9,
+        ncols=2 if max(map(len, labels)) < 45 else 1, handlelength=3.2,
+    )  # fmt: skip
+    fig.alt = _curves_alt(found, measures)
+    return fig
+
+
+def _with_seeds(label: str, seeds: int) -> str:
+    return f"{label} ({seeds} seeds)" if seeds > 1 else label
+
+
+def _curves_alt(
+    found: Mapping[str, tuple[list[float], dict[str, np.ndarray]]], measures: list[str]
+) -> str:
+    text = [f"Learning curves of {len(found)} settings, a panel for each measure."]
+    for label, (epochs, values) in found.items():
+        ends = [
+            f"{name} {values[name][:, -1].mean():.4f}" if name == "mse"
+            else f"{name} {100 * values[name][:, -1].mean():.1f} %"
+            for name in measures
+        ]  # fmt: skip
+        seeds = len(values[measures[0]])
+        text.append(f"{_with_seeds(label, seeds)} after epoch {epochs[-1]:g}: {listed(ends)}.")
+    return " ".join(text)
 
 
 def _end_labels(ax: Axes, epoch: float, ends: list[tuple[float, str, str]]) -> None:

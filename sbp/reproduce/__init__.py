@@ -23,7 +23,7 @@ from sbp import engines, shipped
 from sbp.circuits import registry
 from sbp.errors import FileError, SpecError
 from sbp.files import write_atomic
-from sbp.learn.progress import output, span
+from sbp.learn.progress import output, say, span, tell
 from sbp.program import lower
 from sbp.reproduce import provenance
 from sbp.reproduce.bench import Bench, Missing, NotMeasured, Scale
@@ -146,7 +146,7 @@ def main(
             skipped.append(claim.id)
             ran[claim.id] = verdict(claim, before, known)
             continue
-        print(f"[{number}/{len(chosen)}] {claim.id}", file=sys.stderr)
+        tell(f"[{number}/{len(chosen)}] {claim.id}")
         try:
             record = run_claim(claim, bench)
         except Missing as reason:
@@ -173,7 +173,7 @@ def main(
     if not failed and not missing and not ids:
         bench.tidy()
     if skipped:
-        print(f"already measured, and current: {', '.join(skipped)}", file=sys.stderr)
+        tell(f"already measured, and current: {', '.join(skipped)}")
     compared = _compared(ran, committed)
     _print_run(list(ran.values()), committed, compared, missing, preset, folder,
                time.monotonic() - began)  # fmt: skip
@@ -229,14 +229,12 @@ def show_status(
     page = folder / "status.md"
     if old:
         said = f"pictures older than their code, or altered: {', '.join(old)}"
-        console.print(f"{said}; `sbp reproduce --redraw` draws them again", markup=False,
-                      soft_wrap=True)  # fmt: skip
+        say(f"{said}; `sbp reproduce --redraw` draws them again")
     stale_page = not ids and page.is_file() and page.read_bytes() != markdown(all_of).encode()
     if stale_page:
-        console.print(f"{page} is not what the results say; `sbp reproduce --redraw` writes it "
-                      "again", markup=False, soft_wrap=True)  # fmt: skip
+        say(f"{page} is not what the results say; `sbp reproduce --redraw` writes it again")
     _print_counts(rows)
-    console.print(f"results and status.md: {folder}", markup=False, soft_wrap=True)
+    say(f"results and status.md: {folder}")
     bad = any(row.status in (DIFFERS, STALE) for row in rows)
     return 1 if bad or old or stale_page else 0
 
@@ -261,19 +259,19 @@ def redraw(
             provenance.write_record(folder / f"{row.claim.id}.json", record)
             drawn += 1
     write_status(folder, read_verdicts(folder, CLAIMS, known))
-    output().print(f"{drawn} pictures and status.md: {folder}", markup=False, soft_wrap=True)
+    say(f"{drawn} pictures and status.md: {folder}")
     return 0
 
 
 def show_claims() -> int:
     """Print a line for every claim: its id, and what is claimed."""
-    committed, console = _committed(), output()
+    committed = _committed()
     for claim in CLAIMS:
         row = committed.get(claim.id)
         took = f" ({span(row.record['seconds'])})" if row and row.record else ""
-        console.print(f"{claim.id}{took}: {claim.statement}", markup=False, soft_wrap=True)
+        say(f"{claim.id}{took}: {claim.statement}")
     for name, reason in BROKEN.items():
-        console.print(f"{name}: cannot be used: {plain(reason)}", markup=False, soft_wrap=True)
+        say(f"{name}: cannot be used: {plain(reason)}")
     return 0
 
 
@@ -410,8 +408,10 @@ def _announce(chosen: Sequence[Claim], preset: str, committed: dict[str, Verdict
         return
     cores = records[0]["machine"]["cores"]
     seconds = sum(record["seconds"] for record in records)
-    print(f"{len(chosen)} claims; the committed results took {span(seconds)} at most on {cores} "
-          "cores, less what claims share", file=sys.stderr)  # fmt: skip
+    tell(
+        f"{len(chosen)} claims; the committed results took {span(seconds)} at most on {cores} "
+        "cores, less what claims share"
+    )
 
 
 def _compared(ran: dict[str, Verdict], committed: dict[str, Verdict]) -> dict[str, str]:
@@ -441,20 +441,18 @@ def _print_run(
     for reason, ids in missing.items():
         name = _data_of(ids)
         first = f"{name} is not here, so {len(ids)} claim{'s' * (len(ids) > 1)} must wait: "
-        console.print(first + ", ".join(ids) + ".", markup=False, soft_wrap=True)
+        say(first + ", ".join(ids) + ".")
         advice = f"`sbp reproduce {ids[0]}` fetches it" if reason == name else plain(reason)
-        console.print(f"{advice}; or name a folder that has it with --data-dir or SBP_DATA.",
-                      markup=False, soft_wrap=True)  # fmt: skip
+        say(f"{advice}; or name a folder that has it with --data-dir or SBP_DATA.")
     waiting = len(CLAIMS) - len(rows) - sum(map(len, missing.values()))
     if waiting > 0:
-        console.print(
+        say(
             f"{waiting} further claims were not asked for; `make reproduce-paper` measures all, "
-            "`sbp reproduce --list` names them, `sbp reproduce --status` shows what is committed.",
-            markup=False, soft_wrap=True,
-        )  # fmt: skip
+            "`sbp reproduce --list` names them, `sbp reproduce --status` shows what is committed."
+        )
     _print_counts(rows)
-    console.print(f"results and status.md: {folder}", markup=False, soft_wrap=True)
-    console.print(_in_words(rows, compared, seconds), style="bold", markup=False, soft_wrap=True)
+    say(f"results and status.md: {folder}")
+    say(_in_words(rows, compared, seconds), bold=True)
 
 
 def _data_of(ids: Sequence[str]) -> str:
@@ -501,19 +499,18 @@ def _in_words(rows: Sequence[Verdict], compared: dict[str, str], seconds: float)
 
 
 def _print_reasons(rows: Sequence[Verdict]) -> None:
-    console = output()
     for row in rows:
         if row.why and row.status != SHORTER and row.why != [NO_RESULT]:
             said = f"{row.claim.id}: {row.status}: {'; '.join(row.why)}"
-            console.print(plain(said), soft_wrap=True, markup=False)
+            say(plain(said))
 
 
 def _print_silent(count: int, folder: Path) -> None:
     if count:
-        output().print(
+        say(
             f"{count} of {len(CLAIMS)} claims: no result in {folder}; run `make reproduce-paper`, "
-            "or `sbp reproduce ID --preset paper`", markup=False, soft_wrap=True,
-        )  # fmt: skip
+            "or `sbp reproduce ID --preset paper`"
+        )
 
 
 def _print_counts(rows: Sequence[Verdict]) -> None:
@@ -523,4 +520,4 @@ def _print_counts(rows: Sequence[Verdict]) -> None:
     said = ", ".join(f"{word} {n}" for word, n in counts.items() if n or word == DIFFERS)
     origins = ", ".join(f"{n} {name}" for name, n in by_origin(rows).items() if n)
     agree = f"; expected values that agree: {origins}" if origins else ""
-    output().print(f"claims: {said}{agree}", markup=False, soft_wrap=True)
+    say(f"claims: {said}{agree}")

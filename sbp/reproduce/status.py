@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.markup import escape
 from rich.table import Table
 
 from sbp.circuits import registry
 from sbp.errors import FileError, SbpError
 from sbp.learn import data
+from sbp.learn.progress import sheet
 from sbp.program import lower
 from sbp.reproduce.bench import SCALES
 from sbp.reproduce.claim import PRESETS, Claim, Quantity
@@ -368,13 +368,12 @@ def table(
     compared : mapping of str to str, optional
         `so_far` by claim.
     """
-    view = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
-                 padding=(0, 1, 0, 0))  # fmt: skip
-    view.add_column("claim, its quantities", overflow="fold", ratio=5, min_width=14)
-    view.add_column("expected", overflow="fold", ratio=4, min_width=9)
-    if committed is not None:
-        view.add_column("committed", overflow="fold", ratio=4, min_width=9)
-    view.add_column("here", overflow="fold", ratio=4, min_width=9)
+    view = sheet(title)
+    # As wide as the longest name, which is one word; the other columns share what is left.
+    longest = min(max([14, *(len(row.claim.id) for row in here)]), 30)
+    view.add_column("claim, its quantities", overflow="fold", width=longest)
+    for heading in ("expected", *(["committed"] if committed is not None else []), "here"):
+        view.add_column(heading, overflow="fold")
 
     def word(row: Verdict) -> str:
         said = row.why[0] if row.status == SHORTER and row.why else row.status

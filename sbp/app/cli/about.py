@@ -17,10 +17,10 @@ from sbp.app.cli.options import (
     engine_option,
     examples,
 )
-from sbp.app.cli.output import facts, say, write_results
+from sbp.app.cli.output import facts, write_results
 from sbp.app.cli.paths import WritesFolder, command
 from sbp.app.progress import announce_compilation
-from sbp.learn.progress import percent
+from sbp.learn.progress import percent, say
 
 OUT_SAID = (
     "Folder of results; default build/reproduce or build/reproduce-paper, with --status and "

@@ -15,8 +15,9 @@ from sbp.app.cli.options import (
     build_circuit,
     examples,
 )
-from sbp.app.cli.output import say, write_results
+from sbp.app.cli.output import write_results
 from sbp.app.cli.paths import command
+from sbp.learn.progress import say
 
 if TYPE_CHECKING:
     from sbp.domain import Domain, Limit

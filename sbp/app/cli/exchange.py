@@ -8,13 +8,12 @@ from pathlib import Path
 import click
 
 from sbp.app.cli.options import Name, examples, history_of, load_weights
-from sbp.app.cli.output import say
 from sbp.app.cli.paths import FILE, OUT_RUN, RUN, Writes, command
 from sbp.errors import FileError
+from sbp.learn.progress import say
 
 FORMATS = ("nir", "npz", "csv")  # written out, as in sbp.app.cli.options; a test compares them
 MODELS = ("cuba", "lif")
-
 
 ENDINGS = " or ".join(f"*.{form}" for form in FORMATS)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from sbp.app.cli.options import examples
-from sbp.app.cli.output import say
 from sbp.app.cli.paths import WritesFolder, command
+from sbp.learn.progress import say
 
 
 @command(

@@ -7,9 +7,7 @@ import io
 import json
 import os
 import re
-import shutil
 import sys
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Any
 
 import click
 
-from sbp.learn.progress import output, percent, silence
+from sbp.learn.progress import output, percent, say, sheet, silence
 
 STANDARD_OUTPUT = Path("-")
 REAL_OUTPUT = "sbp.stdout"
@@ -87,29 +85,6 @@ def colour() -> bool | None:
     return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
 
 
-def columns() -> int | None:
-    """Columns of the terminal; None where lines may be of any length."""
-    if not (sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal()):
-        return None
-    return max(40, shutil.get_terminal_size().columns)
-
-
-def say(text: str, hang: int = 4, *, bold: bool = False) -> None:
-    """Print `text`, wrapped in a terminal, where lines after the first begin `hang` to the right.
-
-    Each line of the text keeps its own indentation.
-    """
-    width = columns()
-    for line in text.split("\n"):
-        indent = " " * (len(line) - len(line.lstrip()) + hang)
-        lines = textwrap.wrap(
-            line, width, subsequent_indent=indent, break_long_words=False,
-            break_on_hyphens=False, drop_whitespace=True, replace_whitespace=False,
-            expand_tabs=False,
-        ) if width and len(line) > width else [line]  # fmt: skip
-        click.secho("\n".join(lines), bold=bold)
-
-
 def facts(rows: Mapping[str, str], width: int = 0) -> None:
     """Print names with what is said of them, aligned; the names take `width` columns or more."""
     width = max([width, *map(len, rows)])
@@ -122,14 +97,9 @@ def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Non
 
     Where it is too wide, the last column, which is words, is folded.
     """
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    view = Table(
-        title=Text(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
-        show_edge=False, padding=(0, 1, 0, 0), header_style="bold",
-    )  # fmt: skip
+    view = sheet(title)
     for place, name in enumerate(head):
         last = place == len(head) - 1
         view.add_column(

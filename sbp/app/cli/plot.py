@@ -26,10 +26,10 @@ from sbp.app.cli.options import (
     task_of,
     unused,
 )
-from sbp.app.cli.output import say
 from sbp.app.cli.paths import PRETRAINED, RUN, Group, Writes
 from sbp.app.progress import announce_compilation
 from sbp.errors import FileError
+from sbp.learn.progress import say, tell
 
 if TYPE_CHECKING:
     from sbp.learn.data import Dataset
@@ -305,15 +305,18 @@ def weights(run: str, rows: int | None, units: int, out: Path, title: str | None
 @plot.command(
     epilog=examples(
         "sbp plot curve mnist-0",
-        "sbp plot curve mnist-0 mnist-1 mnist-2 --out curve.svg",
-    ),
+        "sbp plot curve mnist-0 mnist-1 mnist-2      mean and spread over seeds",
+        "sbp plot curve wide narrow --out both.svg   other settings: a line each",
+    )
 )
 @click.argument("runs", metavar="RUN...", type=RUN, nargs=-1, required=True)
 @out_options("curve.png")
 def curve(runs: tuple[str, ...], out: Path, title: str | None, dpi: int) -> None:
-    """Accuracy and mse after every epoch; mean and spread over several runs.
+    """Accuracy and mse after every epoch.
 
-    RUN is the folder of a training run, or a file that `sbp train --json` wrote.
+    RUN is the folder of a training run, or a file that `sbp train --json` wrote.  Runs that differ
+    in the seed alone are averaged; runs of other settings have lines of their own, labelled with
+    what differs.
     """
     from sbp import plots
     from sbp.learn.checkpoint import load_history
@@ -321,32 +324,67 @@ def curve(runs: tuple[str, ...], out: Path, title: str | None, dpi: int) -> None
     for run in runs:
         if not Path(run).exists():
             raise FileError(f"{run} does not exist", do="give the folder of a training run")
-    histories = [load_history(run) for run in runs]
-    _check_comparable(runs, histories)
-    lengths = {len(history["epochs"]) for history in histories}
-    if len(lengths) > 1:
-        click.echo(
-            f"the runs have {min(lengths)} to {max(lengths)} epochs: the epochs that all of them "
-            "have are shown", err=True,
-        )  # fmt: skip
-    _save(plots.learning_curve([h["epochs"] for h in histories], title=title), out, dpi)
+    groups = _by_settings(runs, {run: load_history(run) for run in runs})
+    for label, histories in groups.items():
+        lengths = {len(history) for history in histories}
+        if len(lengths) > 1:
+            tell(
+                f"the runs{f' of {label}' if label else ''} have {min(lengths)} to {max(lengths)} "
+                "epochs: the epochs that all of them have are shown"
+            )
+    if len(groups) == 1:
+        picture = plots.learning_curve(next(iter(groups.values())), title=title)
+    else:
+        picture = plots.learning_curves(groups, title=title)
+    _save(picture, out, dpi)
 
 
-def _check_comparable(runs: tuple[str, ...], histories: list[dict[str, Any]]) -> None:
-    """Mean and spread are of seeds of one experiment: the same in all but the seed."""
-    for name in ("dataset", "data_checksum", "sizes", "n_train"):
-        first = histories[0].get(name)
-        for run, history in zip(runs, histories, strict=True):
-            if history.get(name) != first:
-                raise click.UsageError(
-                    f"{runs[0]} and {run} are no seeds of one experiment: {name} is "
-                    f"{str(first)[:20]} and {str(history.get(name))[:20]}; draw them one by one"
-                )
+#: What makes an experiment, seed aside: key of a history -> the word before its value.
+SETTINGS = {
+    "dataset": "", "sizes": "", "n_train": "samples", "crop": "crop", "threshold": "threshold",
+    "shift": "shift", "circuit": "circuit", "weight_exponent": "exponent",
+    "parameters": "parameters", "equal_copies": "equal copies", "engine": "", "strict": "strict",
+    "data_checksum": "data", "program_digest": "program",
+}  # fmt: skip
+DIGESTS = ("data_checksum", "program_digest")
+
+
+def _by_settings(
+    runs: tuple[str, ...], known: dict[str, dict[str, Any]]
+) -> dict[str, list[list[dict[str, float]]]]:
+    """The epochs of runs, by what tells their settings from those of the others."""
+    told = {run: {key: _plain(known[run].get(key)) for key in SETTINGS} for run in known}
+    differing = [key for key in SETTINGS if len({each[key] for each in told.values()}) > 1]
+    # A digest is no name, and differs where something with a name does.
+    named = [key for key in differing if key not in DIGESTS] or differing
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for run in runs:
+        groups.setdefault(tuple(told[run][key] for key in differing), []).append(run)
+    found: dict[str, list[list[dict[str, float]]]] = {}
+    for members in groups.values():
+        _check_seeds(members, known)
+        one = told[members[0]]
+        label = ", ".join(f"{SETTINGS[key]} {one[key]}".strip() for key in named)
+        if label in found:
+            label = f"{label} ({members[0]})"
+        found[label] = [known[run]["epochs"] for run in members]
+    return found
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return "-".join(map(str, value))
+    return "none" if value is None else str(value)[:20]
+
+
+def _check_seeds(runs: list[str], known: dict[str, dict[str, Any]]) -> None:
+    """Mean and spread are of different seeds."""
     seen: dict[Any, str] = {}
-    for run, history in zip(runs, histories, strict=True):
-        seed = history.get("seed")
+    for run in runs:
+        seed = known[run].get("seed")
         if seed is not None and seed in seen:
             raise click.UsageError(
-                f"{seen[seed]} and {run} are both of seed {seed}: there is no spread to show"
+                f"{seen[seed]} and {run} are one experiment with one seed, {seed}: there is no "
+                "spread to show"
             )
         seen[seed] = run

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from sbp.app.cli.options import CIRCUIT, Sizes, build_circuit, examples, load_weights
-from sbp.app.cli.output import say
 from sbp.app.cli.paths import FILE, RUN, Group, Reads, Writes, WritesFolder
+from sbp.learn.progress import say
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from sbp.app.cli.options import CIRCUIT_VARIANT, Sizes, examples
-from sbp.app.cli.output import say
 from sbp.app.cli.paths import FILE, command
+from sbp.learn.progress import say
 
 SHOWN = 20  #: lines of differences
 

@@ -25,9 +25,9 @@ from sbp.app.cli.options import (
     task_of,
     unused,
 )
-from sbp.app.cli.output import say
 from sbp.app.cli.paths import FILE, RUN, Writes, command
 from sbp.app.progress import announce_compilation
+from sbp.learn.progress import say
 
 if TYPE_CHECKING:
     import numpy as np

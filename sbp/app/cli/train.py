@@ -32,11 +32,11 @@ from sbp.app.cli.options import (
     load_dataset_for,
     load_weights,
 )
-from sbp.app.cli.output import MEANING, MEASURES, facts, say, shown, table, write_results
+from sbp.app.cli.output import MEANING, MEASURES, facts, shown, table, write_results
 from sbp.app.cli.paths import OUT_RUN, RUN, command
 from sbp.app.progress import EvaluationProgress, TrainingProgress, announce_compilation
 from sbp.errors import FileError
-from sbp.learn.progress import span, tell
+from sbp.learn.progress import say, span, tell
 
 if TYPE_CHECKING:
     from sbp.learn.augment import Shifts

@@ -21,7 +21,7 @@ from typing import Any
 from rich.table import Table
 
 from sbp.errors import SpecError
-from sbp.learn.progress import output
+from sbp.learn.progress import output, sheet, tell
 from sbp.reproduce.sweeps.cluster import run
 from sbp.reproduce.sweeps.job import BEYOND, Job, grid, run_job
 from sbp.spec import whole
@@ -64,17 +64,19 @@ def summary(records: Iterable[dict[str, Any] | None]) -> list[dict[str, Any]]:
 
 def report(groups: Sequence[dict[str, Any]]) -> Table:
     """The summary as a table for the terminal."""
-    view = Table(title_justify="left")
     # What is the same for all stands in the title.
     varying = [key for key in ("crop", "shift", "threshold")
                if len({group["job"][key] for group in groups}) > 1]  # fmt: skip
     epochs, seeds = groups[0]["job"]["epochs"], max(len(group["seeds"]) for group in groups)
-    view.title = f"Sweep: after {epochs} epochs, mean over {seeds} seed{'s' * (seeds > 1)}"
+    view = sheet(
+        f"Sweep: after {epochs} epoch{'s' * (epochs > 1)}, mean over {seeds} "
+        f"seed{'s' * (seeds > 1)}"
+    )
     for heading in (
         "network", *varying, "exact %", "spike %", "membrane %", "closed h (limit)",
         "chip's memory",
     ):  # fmt: skip
-        view.add_column(heading, justify="right")
+        view.add_column(heading, justify="right", overflow="fold")
     for group in groups:
         job, check = group["job"], group["check"]
         parted = check["differing weights"]
@@ -169,4 +171,4 @@ def print_progress(
             f"spike {100 * last['spike']:.2f} %, membrane {100 * last['membrane']:.2f} %, "
             f"{record['seconds']:.0f} s"
         )
-    print(f"[{done}/{total}] {job.id}: {text}", file=sys.stderr)
+    tell(f"[{done}/{total}] {job.id}: {text}")
