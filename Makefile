@@ -26,12 +26,16 @@ help:  ## list the targets
 
 env: .venv/.ready  ## make .venv, with the command .venv/bin/sbp
 
-.venv/.ready: pyproject.toml requirements.txt tools/env.sh tools/find-python.sh
+.venv/.ready: pyproject.toml requirements.txt tools/env.sh
 	@sh tools/env.sh .venv reference
 	@touch $@
 
-.venv-newest/.ready: pyproject.toml tools/env.sh tools/find-python.sh
+.venv-newest/.ready: pyproject.toml requirements.txt tools/env.sh
 	@sh tools/env.sh .venv-newest newest
+	@touch $@
+
+.venv-lowest/.ready: pyproject.toml tools/env.sh
+	@sh tools/env.sh .venv-lowest lowest
 	@touch $@
 
 reproduce: env  ## the main job: train, and print published next to measured
@@ -99,9 +103,9 @@ faults: env  ## which wrong rule does each golden trace see?
 rtl: env  ## replay the golden traces on the core in Verilog (ARGS=--help for the whole size)
 	$(PYTHON) tools/rtl.py $(ARGS)
 
-requirements: env  ## bring requirements.txt up to date with pyproject.toml (ARGS=--upgrade)
+requirements: env  ## bring the pins and hashes of requirements.txt up to date (ARGS=--upgrade)
 	.boot/bin/uv pip compile pyproject.toml $(EXTRAS:%=--extra %) --quiet --output-file \
-	    requirements.txt --python-version 3.10 --python-platform linux --no-emit-index-url \
+	    requirements.txt --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
 	    --no-annotate --custom-compile-command "make requirements" $(ARGS)
 
 clean:  ## remove what was built, and caches

@@ -41,8 +41,8 @@ from sbp.weights import Weights
 
 # %% quick={"SAMPLES": 20} tags=["parameters"]
 HIDDEN = (48, 32)  # neurons of the hidden layers; one to eleven of them
-SAMPLES = 200  # digits that are learned
-SEED = 1
+SAMPLES = 200  # 1 to 1000: digits that are learned
+SEED = 1  # 0 to 9999: the random start
 
 # %% [markdown]
 # ## Where the paper's order ends

@@ -332,8 +332,9 @@ def assemble(quick: bool) -> Path:
         nbformat.validate(nbformat.read(path, as_version=4))
         shutil.copy(path, source / "notebooks")
     index = source / "book" / "index.md"
-    title, rest = index.read_text(encoding="utf-8").split("\n", 1)
-    index.write_text(f"{title}\n\n{data_note(executed)}\n{rest}", encoding="utf-8")
+    text, note = index.read_text(encoding="utf-8"), data_note(executed)
+    text = re.sub(r"^# .*\n", lambda title: f"{title[0]}\n{note}\n", text, count=1, flags=re.M)
+    index.write_text(text, encoding="utf-8")
     mathjax = importlib.util.find_spec("sphinx-mathjax-offline")
     if mathjax is None or mathjax.origin is None:
         raise BookError("sphinx-mathjax-offline is not installed; install the extra 'book'")

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def python_of(oldest: int, newest: int) -> str:
     """The newest Python 3.oldest .. 3.newest of this machine."""
-    command = ["sh", "tools/find-python.sh", str(oldest), str(newest)]
+    command = ["sh", "tools/env.sh", "find", str(oldest), str(newest)]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if found.returncode:
         span = f"3.{oldest}" if oldest == newest else f"3.{oldest} to 3.{newest}"

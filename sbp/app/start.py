@@ -18,8 +18,35 @@ def stop(number: int, frame: object) -> None:
     os._exit(128 + number)
 
 
+def overwritten() -> str | None:
+    """What to tell if the files of another project lie over ours, else None.
+
+    The package index has another project called sbp, the Swift Binary Protocol of Swift
+    Navigation, with the same import name.  In one environment the later of the two writes over
+    the other, and uninstalling it takes what both had.
+    """
+    import sbp
+
+    if "_PLACES" in vars(sbp):
+        return None
+    from importlib.metadata import PackageNotFoundError, version
+
+    mend = "pip install --force-reinstall --no-deps spiking-backprop"
+    try:
+        other = f"sbp {version('sbp')} (Swift Binary Protocol)"
+    except PackageNotFoundError:
+        return f"this package has lost files, as when another one called sbp is uninstalled; {mend}"
+    return (
+        f"{other} is installed over this package, which has the same import name; give each an "
+        f"environment of its own, or pip uninstall sbp and then {mend}"
+    )
+
+
 def main() -> int:
     """``sbp``: run the command line of this process; return the exit code."""
+    if said := overwritten():
+        print(f"sbp: error: {said}", file=sys.stderr)
+        return 2
     # One who ignores the signal (nohup) goes on ignoring it.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, stop)
