@@ -129,9 +129,9 @@ def main() -> int:
     """Exit code 1 if a witness differs."""
     parser = argparse.ArgumentParser(prog="make witnesses ARGS=...", description=__doc__)
     parser.add_argument(
-        "--short", action="store_true", help=f"one trace, {SHORT_SAMPLES} samples; writes nothing"
+        "--short", action="store_true", help=f"one trace, {SHORT_SAMPLES} samples"
     )
-    parser.add_argument("--out", type=Path, default=ROOT / "results", metavar="DIR")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default results; --short: none")
     parser.add_argument("witnesses", nargs="*", metavar="WITNESS", help=", ".join(WITNESSES))
     options = parser.parse_args()
     if not set(options.witnesses) <= set(WITNESSES):
@@ -153,15 +153,16 @@ def main() -> int:
             )  # fmt: skip
             if wrong:
                 print(f"  first: {row['first_difference'] or 'weights only'}", flush=True)
-    if not options.short and not options.witnesses:
+    out = options.out or (None if options.short else ROOT / "results")
+    if out is not None and not options.witnesses:
         record = {
             "id": "witnesses", "date": time.strftime("%Y-%m-%d", time.gmtime()), "witnesses": found,
             "commit": provenance.commit(), "machine": provenance.machine(),
         }  # fmt: skip
-        provenance.write_record(options.out / "witnesses.json", record)
+        provenance.write_record(out / "witnesses.json", record)
         table = markdown(record)
-        write_atomic(options.out / "witnesses.md", lambda stream: stream.write(table.encode()))
-        print(f"written: {options.out / 'witnesses.json'}, {options.out / 'witnesses.md'}")
+        write_atomic(out / "witnesses.md", lambda stream: stream.write(table.encode()))
+        print(f"written: {out / 'witnesses.json'}, {out / 'witnesses.md'}")
     return int(differing > 0)
 
 
