@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from sbp.learn import data
 from sbp.learn.training import Settings, initial_weights, one_hot, train
 from sbp.program import lower
 from sbp.reproduce import baseline, page, provenance, status, watch
-from sbp.reproduce.bench import Bench, Scale
+from sbp.reproduce.bench import SCALES, Bench, Scale
 from sbp.reproduce.claim import Measurement
 from sbp.reproduce.claims import CLAIMS, Quantity, select
 from sbp.reproduce.status import Known
@@ -465,7 +465,7 @@ def test_below_its_own_preset_a_claim_is_not_run_and_never_disagrees(made: Path)
     claim = replace(claim, summary=None, measure=select(["digits"])[0].measure, engines=())
     record["details"]["epochs"] = 10
     for preset, word in (("smoke", status.SHORTER), ("paper", status.DIFFERS)):
-        record["preset"] = preset
+        record["preset"], record["scale"] = preset, asdict(SCALES[preset])
         record["computed"] = provenance.computed(record)
         record["checksum"] = provenance.checksum(record)
         verdict = status.verdict(claim, record, Known())

@@ -195,7 +195,8 @@ def systems(claim: Claim, details: Mapping[str, Any]) -> Picture:
             ax.plot(row["energy"], row["accuracy"], "D" if paper else "o",
                     color=VERMILLION if paper else GREY, ms=7 if paper else 5)  # fmt: skip
             ax.annotate(row["work"], (row["energy"], row["accuracy"]), fontsize=7,
-                        xytext=(3, 4), textcoords="offset points")  # fmt: skip
+                        xytext=(4, -10 if paper else 4), textcoords="offset points",
+                        fontweight="bold" if paper else None)  # fmt: skip
             said.append(f"{row['work']}, {mode}: {row['energy']:g} mJ, {row['accuracy']:g} %")
         modelled = details["energy, mJ"][mode]
         ax.plot(modelled, best, "*", color=BLUE, ms=13, mfc="none", mew=1.5)
@@ -203,8 +204,12 @@ def systems(claim: Claim, details: Mapping[str, Any]) -> Picture:
                     color=BLUE, xytext=(-6, -20), textcoords="offset points")  # fmt: skip
         said.append(f"here, {mode}: modelled {modelled:.3g} mJ, {best:.2f} %")
         ax.set_xscale("log")
-        ax.set_xlabel(f"energy of one sample, {mode}, mJ")
         ax.margins(x=0.2)
+        low, high = (int(np.floor(np.log10(end))) for end in ax.get_xlim())
+        decades = [10.0**power for power in range(low + 1, high + 1, 2)]
+        ax.set_xticks(decades, [f"{value:g}" for value in decades])
+        ax.minorticks_off()
+        ax.set_xlabel(f"energy of one sample, {mode}, mJ")
         ax.grid(color="#eeeeee", lw=0.6)
     panels[0].set_ylabel("MNIST test accuracy, %")
     fig.alt = f"Energy of a sample against accuracy on MNIST. {'; '.join(said)}."

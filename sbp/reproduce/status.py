@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from sbp.circuits import registry
 from sbp.errors import FileError, SbpError
 from sbp.learn import data
 from sbp.program import lower
+from sbp.reproduce.bench import SCALES
 from sbp.reproduce.claim import PRESETS, Claim, Quantity
 from sbp.reproduce.claims import CLAIMS
 from sbp.reproduce.provenance import PACKAGE, checksum, code_hashes, computed
@@ -214,7 +215,8 @@ def verdict(claim: Claim, record: dict[str, Any] | None, known: Known) -> Verdic
         if reasons:
             return Verdict(claim, STALE, reasons)
         values = record["values"]
-        if PRESETS.index(record["preset"]) < PRESETS.index(claim.preset):
+        weaker = PRESETS.index(record["preset"]) < PRESETS.index(claim.preset)
+        if weaker or (claim.preset == "paper" and record["scale"] != asdict(SCALES["paper"])):
             return Verdict(claim, SHORTER, [shortened(claim, record)], values, record)
         status, why_not = decide(claim, values)
     except SbpError as error:

@@ -2,12 +2,16 @@
 
 **What happens beyond it**, step by step.  In phase 7 x replays the sample, so that W1 x reaches h
 in phase 8 once more, where a closing gate should hold it.  If W1 x is larger than the gate can
-hold, h fires all the same, and its spike goes up through W2 into phase 9.  There the outputs wait
-for the negative error, a copy of 520 against a threshold of 512: one weight of -10 is enough to
-take it away.  The error is *lost*, and with it every decrease of this sample: W2 does not shrink,
-and no error comes back for W1.  Increases, in phases 5 and 7, are never lost.  Beside that, the
-neuron itself is dead in phase 9 (its own decreases are *missing*), and where the weights up are
-positive and large an output fires without an error (*spurious*).  All three are counted here.
+hold, h fires all the same, and two things follow in phase 9, when the negative error is there.
+
+- The neuron is dead.  Its decreases of W2 are *missing*, while its increases, in phase 5, are
+  always made, and while the copies of W2 for the way back are decreased (hT remembers the answer).
+  So the weights of the neurons that answer most strongly only grow, and part from their copies.
+- Its spike has gone up through W2, and the outputs hear it.  They wait for the negative error, a
+  copy of 520 against a threshold of 512: one weight of -10 takes it away, and the error is *lost*;
+  large positive weights make an output fire without an error (*spurious*).
+
+All three are counted here.  `sbp.reproduce.past_gate` shows what each of the two does by itself.
 """
 
 from __future__ import annotations

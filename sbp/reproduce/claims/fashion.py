@@ -227,10 +227,11 @@ PARTS = {
     engine="compiled",
     data=(FASHION,),
     summary=collapse,
-    remark="A hidden neuron that fires in phase 8 sends its spike up through W2 into phase 9, "
-    "where the outputs wait for the negative error, a copy of 520 against a threshold of 512: a "
-    "weight of -10 takes the error away, and with it every decrease of that sample.  Increases "
-    "are never lost.",
+    remark="A hidden neuron that fires in phase 8, though a gate holds it shut, is dead in phase "
+    "9, when the negative error is there: its increases of W2 are made and its decreases are not, "
+    "while the copies of W2 for the way back get both.  Beside that its spike is heard by the "
+    "outputs in phase 9, where a weight of -10 takes the error (a copy of 520 against 512) away.  "
+    "The two last quantities tell what either does alone.",
 )
 def fashion_circuit(claim: Claim, bench: Bench) -> Measurement:
     """Where circuit and algebra part, and what becomes of the accuracy."""
