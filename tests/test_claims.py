@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sbp import algebra
 from sbp.circuits import inference_circuit, learning_circuit
 from sbp.errors import SpecError
 from sbp.program import lower
@@ -98,6 +99,9 @@ BESIDE = {
     "energy-inference": {
         "energy, modelled": 0.0025, "latency, modelled for the released placement": 0.17,
     },
+    "best-network": {
+        "spike, best network": 98.1, "spike, best network, best of the runs": 98.1,
+    },
     "table-1": {
         "spike, best of 3 runs, here": 96.3,
         "energy of a learning sample, modelled here": 0.59,
@@ -117,10 +121,38 @@ def test_expected_numbers_are_the_published_ones(decides: bool, table: dict) -> 
         for claim in CLAIMS
     }
     found = {name: row for name, row in found.items() if row}
-    depth = {name: row for name, row in found.items() if name.endswith("-depth")}
+    names = ("mnist-depth", "fashion-mnist-depth", "best-network") if decides else ()
+    depth = {name: row for name, row in found.items() if name in names}
+    assert len(depth) == len(names)
     assert {name: row for name, row in found.items() if name not in depth} == table
     for row in depth.values():
         assert row == {"weights that differ from the algebra": 0}
+
+
+def test_counted_votes_are_spikes_by_class() -> None:
+    from sbp.reproduce import voting
+    from sbp.weights import Weights
+
+    rng = np.random.default_rng(0)
+    network = algebra.Network(Weights.random((20, 30, 6), 1))
+    x = rng.integers(0, 2, (200, 20)).astype(np.uint8)
+    spikes, counts, sums = voting.votes(network, x, 2)
+    _, all_sums = network.outputs(x)
+    for k in range(3):
+        assert (counts[:, k] == spikes[:, 2 * k].astype(int) + spikes[:, 2 * k + 1]).all()
+        assert (sums[:, k] == all_sums[:, 2 * k] + all_sums[:, 2 * k + 1]).all()
+    assert voting.targets_of(np.array([2, 0]), 3, 2).tolist() == [[0, 0, 0, 0, 1, 1],
+                                                                 [1, 1, 0, 0, 0, 0]]  # fmt: skip
+
+
+def test_equal_synapses_are_as_many_weights() -> None:
+    from sbp.reproduce.deep_courses import equal_synapses
+
+    for n_in, total in ((400, 164_000), (784, 317_600)):
+        for layers in (1, 2, 3, 4):
+            w = equal_synapses(n_in, layers, 10, 400)
+            assert abs(w * (n_in + 10) + (layers - 1) * w * w - total) < 1000
+    assert equal_synapses(400, 1, 10, 400) == 400
 
 
 def test_the_printed_figures_of_the_numpy_model_are_kept_as_they_were_printed() -> None:
