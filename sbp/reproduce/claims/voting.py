@@ -64,8 +64,8 @@ def _name(row: Mapping[str, Any]) -> str:
     ),
     how="Wider, deeper, and with several outputs for a class, whose spikes are counted "
     "(sbp.reproduce.voting): 24 x 24 pixels, training pictures shifted by up to 1 pixel, 40 "
-    "epochs, 3 seeds, last epoch.  The circuit (compiled engine, weight exponent -2) then learns 500 "
-    "further samples beside the algebra.",
+    "epochs, 3 seeds, last epoch.  The circuit (compiled engine, weight exponent -2) then learns "
+    "500 further samples beside the algebra.",
     why="Another network than the entry's, so nothing is decided; that the circuit equals the "
     "algebra is exact.",
     seeds=3,
