@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sbp.reproduce.claim import Circuits, Claim, Measurement, Quantity, claim
-from sbp.reproduce.deep_courses import Deep, equal_synapses, trainings
+from sbp.reproduce.deep_courses import EXPONENT, Deep, equal_synapses, family_of, trainings
 
 if TYPE_CHECKING:
     from sbp.reproduce.bench import Bench
@@ -72,9 +72,9 @@ _ABOUT: dict[str, Any] = {
     "quantities": QUANTITIES,
     "how": f"{EPOCHS} epochs by the algebra of 1 to 4 hidden layers, {WIDTH} neurons each, or as "
     "wide as keeps the number of weights; with and without shifts of the training pictures by up "
-    "to 1 pixel.  Last epoch, 5 seeds.  The circuit (compiled engine) then learns 500 further "
-    "samples beside the algebra: cost in steps, spikes and modelled energy, and weights that "
-    "differ.",
+    "to 1 pixel.  Last epoch, 5 seeds.  The circuit (compiled engine, weight exponent -2) then "
+    "learns 500 further samples beside the algebra: cost in steps, spikes and modelled energy, and "
+    "weights that differ.",
     "why": "Nothing was published about deeper networks; that the circuit equals the algebra is "
     "exact.",
     "seeds": 5,
@@ -109,7 +109,7 @@ def measured(claim: Claim, bench: Bench) -> Measurement:
                 shape = "-".join(map(str, one["sizes"]))
                 weights[f"{shape}, shift {shift}, seed {seed}"] = one["digest"]
     circuits = [
-        Circuits("learning" if len(row["sizes"]) == 3 else "deep", tuple(row["sizes"]))
+        Circuits(family_of(row["sizes"]), tuple(row["sizes"]), {"weight_exponent": EXPONENT})
         for row in rows if not row["shift"]
     ]  # fmt: skip
     return Measurement(
