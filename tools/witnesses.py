@@ -128,9 +128,7 @@ def markdown(record: dict[str, Any]) -> str:
 def main() -> int:
     """Exit code 1 if a witness differs."""
     parser = argparse.ArgumentParser(prog="make witnesses ARGS=...", description=__doc__)
-    parser.add_argument(
-        "--short", action="store_true", help=f"one trace, {SHORT_SAMPLES} samples"
-    )
+    parser.add_argument("--short", action="store_true", help=f"one trace, {SHORT_SAMPLES} samples")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default results; --short: none")
     parser.add_argument("witnesses", nargs="*", metavar="WITNESS", help=", ".join(WITNESSES))
     options = parser.parse_args()
