@@ -341,8 +341,9 @@ def test_changed_kernel_is_stale_and_a_changed_comment_is_not(
     assert (verdict.status, verdict.why) == (status.STALE, ["sbp.algebra has changed"])
     # What the algebra computes does not depend on another engine.
     other = changed_package(
-        tmp_path / "engine", "engines/compiled/__init__.py", '    name = "compiled"', '    name = "other"'
-    )
+        tmp_path / "engine", "engines/compiled/__init__.py", '    name = "compiled"',
+        '    name = "other"',
+    )  # fmt: skip
     assert judge(results, "digits", Known(package=other)).status == status.REPORTED
 
 

@@ -324,6 +324,13 @@ def assemble(quick: bool) -> Path:
         status.write_text(NO_STATUS, encoding="utf-8")
     (source / "sbp" / "engines").mkdir(parents=True)  # printed on the page about engines
     shutil.copy(ROOT / "sbp" / "engines" / "reference.py", source / "sbp" / "engines")
+    for shown in (
+        "sbp/program_file.py", "sbp/plain.py", "examples/c/program.h", "examples/c/replay.c",
+        "witnesses/README.md", "witnesses/run_brian2.py", "THIRD_PARTY.md",
+    ):  # fmt: skip
+        if (ROOT / shown).exists():
+            (source / shown).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / shown, source / shown)
     (source / "notebooks").mkdir()
     for name in names():
         path = executed / f"{name}.ipynb"
