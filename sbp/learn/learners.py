@@ -72,20 +72,31 @@ class AlgebraLearner:
     weights : Weights
     arrays : mapping, optional
         What `arrays` gave, to go on from there.
+    copies : bool
+        Carry the negated copies of the weights that the chip learns with: what the circuit
+        computes, to the bit.  Without them it is plain backpropagation, from which the circuit
+        parts once a copy meets a bound.
     """
 
     program: Program | None = None
     counters: Counters | None = None
 
     def __init__(
-        self, task: Task, weights: Weights, arrays: Mapping[str, np.ndarray] | None = None
+        self,
+        task: Task,
+        weights: Weights,
+        arrays: Mapping[str, np.ndarray] | None = None,
+        *,
+        copies: bool = True,
     ) -> None:
         _check_backprop(task)
-        if arrays is not None:
-            weights = task.check(matrices(arrays))
         self.chunk = CHUNK
-        # Plain backpropagation: what all trainings by the algebra have been so far.
-        self._network = algebra.Network(weights, copies=False)
+        if arrays is None:
+            self._network = algebra.Network(weights, copies)
+        else:
+            others = {n: a for n, a in arrays.items() if n == "silent" or n.startswith("parted:")}
+            learned = task.check(matrices(arrays))
+            self._network = algebra.Network.from_arrays({**learned, **others}, copies)
         # No samples: the kernels are compiled or loaded here, outside the timing of epochs.
         self.learn(np.zeros((0, task.n_inputs), np.uint8), np.zeros((0, task.n_classes), np.uint8))
 
@@ -98,13 +109,14 @@ class AlgebraLearner:
         return self._network.outputs(inputs)
 
     def equalise(self) -> None:  # noqa: D102
-        self._network = algebra.Network(self._network.weights, copies=False)
+        self._network = algebra.Network(self._network.weights, self._network.copies)
 
     def weights(self) -> Weights:  # noqa: D102
-        return Weights(self._network.weights)
+        return self._network.weights
 
     def arrays(self) -> dict[str, np.ndarray]:  # noqa: D102
-        return named(self.weights())
+        others = {n: a for n, a in self._network.arrays().items() if n not in self._network.names}
+        return {**named(self._network.weights), **others}
 
     def faults(self) -> None:  # noqa: D102
         return None

@@ -295,7 +295,7 @@ class Training:
         self.learner: Learner
         try:
             if settings.engine == "algebra":
-                self.learner = AlgebraLearner(task, start, arrays)
+                self.learner = AlgebraLearner(task, start, arrays, **_algebra_options(options))
             else:
                 running = self.at.position if settings.equal_copies else self.samples
                 self.learner = CircuitLearner(
@@ -347,7 +347,7 @@ class Training:
         n, per_epoch = len(self.dataset.x_train), self.settings.evaluations
         epoch, position = self.at.finished + 1, self.at.position
         # Evaluations are counted through all epochs; some are passed if there were fewer before.
-        due = int(self.at.measured * per_epoch + 1e-6) + 1
+        due = int(self.at.measured * per_epoch + 1e-3) + 1
         while (until := n * (due - per_epoch * (epoch - 1)) // per_epoch) < position:
             due += 1
         if position < until:
@@ -421,6 +421,13 @@ class Training:
         )  # fmt: skip
 
 
+def _algebra_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    for name in options or {}:
+        if name != "copies":
+            raise SpecError(f"the algebra: no option is called {name!r}", allowed="copies")
+    return dict(options or {})
+
+
 def _layers(task: Task) -> tuple[str, ...]:
     return tuple(f"W{k}" for k in range(1, len(task.names) + 1))
 
@@ -472,7 +479,8 @@ def fit(
         Gives the training inputs (n, n_in) of an epoch, counted from 1, for example
         `sbp.learn.augment.Shifts`; default those of the data set.
     **options
-        For the engine.
+        For the engine.  That of "algebra" is `copies`; False is plain backpropagation, see
+        `sbp.algebra`.
 
     Yields
     ------
@@ -549,7 +557,7 @@ def train(
     task = task or settings.task(dataset)
     if inputs is None and settings.shift:
         inputs = Shifts.of(dataset, settings.shift, settings.seed)
-    identity = _identity(dataset, settings, task)
+    identity = _identity(dataset, settings, task, options)
     known = {
         **dataset.facts,
         **(facts or {}),
@@ -599,7 +607,9 @@ def train(
     return result
 
 
-def _identity(dataset: Dataset, settings: Settings, task: Task) -> dict[str, Any]:
+def _identity(
+    dataset: Dataset, settings: Settings, task: Task, options: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """What makes a run: a checkpoint of another one is refused."""
     return {
         "engine": settings.engine,
@@ -614,6 +624,7 @@ def _identity(dataset: Dataset, settings: Settings, task: Task) -> dict[str, Any
         "program_digest": task.learning_program.digest,
         "equal_copies": settings.equal_copies,
         "shift": settings.shift,
+        "plain": settings.engine == "algebra" and not (options or {}).get("copies", True),
     }
 
 

@@ -137,9 +137,9 @@ def train(
 ) -> None:
     """Train a network by backpropagation with spikes.
 
-    The algebra computes the same weights as the spiking circuit, bit for bit unless a weight of W2
-    meets its bound or a sum passes a closing gate, and fastest; the other engines run every spike
-    of every sample.  The accuracies are those of the test set.
+    The algebra computes the same weights as the spiking circuit, bit for bit unless a sum passes a
+    closing gate, and fastest; the other engines run every spike of every sample.  The accuracies
+    are those of the test set.
     """
     with _folder(out, resume, force) as folder:
         known = _recall(folder, asked) if folder is not None and resume else {}
