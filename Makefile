@@ -70,7 +70,7 @@ test-lowest: .venv-lowest/.ready  ## the same with the oldest packages that pypr
 test-parameters: env  ## run the chapters over the whole ranges of their parameters (half an hour)
 	$(PYTHON) -m pytest -m "parameters$(NO_LAVA)" $(PYTEST_ARGS)
 
-test-browser: book  ## tests of the built book in an installed Chromium
+test-browser: pdf  ## tests of the built book in an installed Chromium
 	$(PYTHON) -m pytest -m browser $(PYTEST_ARGS)
 
 notebooks: env  ## execute the book's notebooks that are not up to date

@@ -137,7 +137,8 @@ def test_what_the_readme_promises_works_outside_a_clone(line, machine):
     if any(part in line for part in NOT_HERE):
         line = re.sub(r" --engine \w+( --layout \w+)?", "", line)
     done = machine.sbp(line)
-    assert done.returncode == 0, done.stderr + done.stdout
+    # `--status` ends with 1 where a result is stale, which other tests ask for.
+    assert done.returncode in ((0, 1) if "--status" in line else (0,)), done.stderr + done.stdout
     assert "Traceback" not in done.stderr
 
 
