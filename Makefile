@@ -52,6 +52,10 @@ lab: env  ## open the first chapter in JupyterLab
 test: env  ## run all tests but the browser's
 	$(PYTHON) -m pytest -m "not browser and not parameters$(NO_LAVA)$(NO_TOOLS)" $(PYTEST_ARGS)
 
+coverage: env  ## run the tests and say which lines they run: htmlcov/index.html
+	$(PYTHON) -m pytest -m "not browser and not parameters$(NO_LAVA)$(NO_TOOLS)" --cov \
+	    --cov-report=term --cov-report=html $(PYTEST_ARGS)
+
 kill-points: env  ## kill every writing command at each of its writes, and let each write fail
 	SBP_KILL_EVERY=1 $(PYTHON) -m pytest tests/test_kill_points.py $(PYTEST_ARGS)
 
@@ -59,10 +63,14 @@ test-newest: .venv-newest/.ready  ## the tests without Lava and the book, on the
 	.venv-newest/bin/python -m pytest -m "not browser and not lava and not book$(NO_TOOLS)" \
 	    $(PYTEST_ARGS)
 
+test-lowest: .venv-lowest/.ready  ## the same with the oldest packages that pyproject.toml allows
+	.venv-lowest/bin/python -m pytest -m "not browser and not lava and not book and not slow" \
+	    $(PYTEST_ARGS)
+
 test-parameters: env  ## run the chapters over the whole ranges of their parameters (half an hour)
 	$(PYTHON) -m pytest -m "parameters$(NO_LAVA)" $(PYTEST_ARGS)
 
-test-browser: book  ## tests of the built book in an installed Chromium
+test-browser: pdf  ## tests of the built book in an installed Chromium
 	$(PYTHON) -m pytest -m browser $(PYTEST_ARGS)
 
 notebooks: env  ## execute the book's notebooks that are not up to date
@@ -77,6 +85,7 @@ pdf: book  ## print the book as one PDF, _build/html/sbp-book.pdf (needs Chromiu
 lint: env  ## check style, formatting and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports --no-logo
 	.venv/bin/mypy
 	.venv/bin/mypy --platform win32
 	.venv/bin/mypy --platform darwin
@@ -109,9 +118,9 @@ requirements: env  ## bring the pins and hashes of requirements.txt up to date (
 	    --no-annotate --custom-compile-command "make requirements" $(ARGS)
 
 clean:  ## remove what was built, and caches
-	rm -rf _build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+	rm -rf _build build dist notebooks/*.ipynb notebooks/.ipynb_checkpoints .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
 	find . -path './.venv*' -prune -o -path ./.boot -prune -o -name __pycache__ \
 	    -exec rm -rf {} +
 
 distclean: clean  ## remove the environments too
-	rm -rf .boot .venv .venv-newest
+	rm -rf .boot .boot.log .venv .venv-newest .venv-lowest

@@ -1,11 +1,9 @@
 """The circuits as data: what the paper counts, what lowering keeps, what is refused."""
 
-import ast
 import pickle
 import re
 from dataclasses import replace
 from itertools import combinations, pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -346,38 +344,6 @@ def test_mantissa_exponent(weight):
 
 
 # --- the tree -----------------------------------------------------------------------------------
-
-FLOW = [
-    "errors", "files", "loihi", "spec", "weights", "circuits", "program", "run", "algebra",
-    "engines", "learn",
-]  # fmt: skip
-
-
-def test_imports_flow_one_way():
-    """Each part imports only from those before it in FLOW."""
-    package = Path(sbp.__file__).parent
-    for rank, part in enumerate(FLOW):
-        files = [package / f"{part}.py"] if (package / f"{part}.py").exists() else []
-        files += (package / part).rglob("*.py") if (package / part).is_dir() else []
-        assert files, part
-        for file in files:
-            for node in ast.walk(ast.parse(file.read_text())):
-                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sbp"):
-                    names = node.module.split(".")[1:2] or [a.name for a in node.names]
-                    for name in names:
-                        if name in FLOW:
-                            assert FLOW.index(name) <= rank, f"{file.name} imports {name}"
-
-
-def test_lava_is_imported_in_one_place_only():
-    package = Path(sbp.__file__).parent
-    for file in package.rglob("*.py"):
-        if "lava" in file.relative_to(package).parts[:-1]:
-            continue
-        for node in ast.walk(ast.parse(file.read_text())):
-            modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not any(m.split(".")[0] == "lava" for m in modules), file
 
 
 def test_every_error_is_one_family():

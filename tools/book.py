@@ -59,7 +59,7 @@ PART = """:::{{admonition}} This copy was built without {missing}
 :class: warning
 
 {pages} ran on {instead}. Accuracies are lower than those of the published book, whose pages run on
-everything. [How to run](how_to_run.md#mnist) tells how to have it here.
+everything. [How to run](how_to_run.md#data) tells how to have it here.
 :::"""
 CHROMIUM_FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -312,8 +312,9 @@ def assemble(quick: bool) -> Path:
     executed, source = base(quick) / "executed", base(quick) / "source"
     shutil.rmtree(source, ignore_errors=True)
     source.mkdir(parents=True)
-    for name in ("_config.yml", "_toc.yml", "CHANGELOG.md"):
-        shutil.copy(ROOT / name, source)
+    for name in ("_config.yml", "_toc.yml", "CHANGELOG.md", "THIRD_PARTY.md"):
+        if (ROOT / name).exists():  # the tests build smaller books
+            shutil.copy(ROOT / name, source)
     shutil.copytree(PAGES, source / "book")
     status = source / "results" / "status.md"
     if (ROOT / "results").is_dir():

@@ -78,6 +78,29 @@ class Run(Reads):
         return _of_run(path) if path.is_dir() else [path, *_of_run(path.parent)]
 
 
+class Trace(Reads):
+    """A trace, or the name of one that comes with the package."""
+
+    name = "TRACE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The text as a `Path`."""
+        path = Path(self.text(value, param, ctx))
+        if path.exists() or path.suffix or len(path.parts) > 1:
+            return path
+        from sbp import shipped
+
+        ours = {file.stem: file for file in sorted(shipped.folder("traces").glob("*.npz"))}
+        if path.name not in ours:
+            self.fail(
+                f"{path} is neither a file nor a trace that comes with the package; "
+                f"those are {', '.join(ours)}",
+                param,
+                ctx,
+            )
+        return ours[path.name]
+
+
 class DatasetName(Reads):
     """A data set that has a name, or the path of one's own; stays text."""
 
@@ -383,6 +406,7 @@ command = partial(click.command, cls=Command)
 
 FILE = Reads()
 RUN = Run()
+TRACE = Trace()
 DATASET = DatasetName()
 DATA_FOLDER = DataFolder()
 OUT_RUN = WritesRun()

@@ -25,7 +25,7 @@ from sbp.app.cli.options import (
     task_of,
     unused,
 )
-from sbp.app.cli.paths import FILE, RUN, Writes, command
+from sbp.app.cli.paths import FILE, RUN, TRACE, Writes, command
 from sbp.app.progress import announce_compilation
 from sbp.learn.progress import say
 
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 
 @command(
     epilog=examples(
+        "sbp verify learning_16_8_4_order --engine compiled     one that comes with the package",
         "sbp verify trace.npz",
-        "sbp verify trace.npz --engine compiled",
         "sbp verify trace.txt --program learning.sbp",
     )
 )
-@click.argument("file", metavar="TRACE", type=FILE)
+@click.argument("file", metavar="TRACE", type=TRACE)
 @click.option(
     "--program",
     "program_file",
@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 @LAYOUT_OPTION
 def verify(file: Path, program_file: Path | None, engine: str, layout: str | None) -> None:
     """Replay a golden trace and compare every spike and weight.
+
+    TRACE is a file, or the name of a trace that comes with the package.
 
     Exit code 0 if all is identical; else the first difference is printed (the trace's value
     first) and the exit code is 1.  `pydoc sbp.trace` and `pydoc sbp.plain` describe the two
