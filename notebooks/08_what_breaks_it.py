@@ -412,7 +412,7 @@ if fashion:
 # learns the same pictures:
 
 # %%
-if fashion_here:
+if fashion:
     for exponent in (0, -1, -2):
         program = lower(learning_circuit((784, 400, 10), weight_exponent=exponent))
         run = compiled.run(
@@ -430,8 +430,8 @@ if fashion_here:
 
 # %% [markdown]
 # The paper's 79 % on Fashion-MNIST were learned on the chip, in a setting that we do
-# not know; all three public settings that hold such sums reach about that (claim
-# `fashion-mnist-on-chip`).
+# not know. What the circuit reaches in the three public settings that hold such sums is
+# on the status page too (claim `fashion-mnist-on-chip`).
 #
 # ## Exercises
 #
