@@ -41,6 +41,9 @@ env: .venv/.ready  ## make .venv, with the command .venv/bin/sbp
 reproduce: env  ## the main job: train, and print published next to measured
 	.venv/bin/sbp reproduce $(ARGS)
 
+prose: env  ## bring the numbers in README, book and chapters up to date with results/
+	$(PYTHON) tools/prose.py $(ARGS)
+
 reproduce-paper: env  ## the same at the paper's sizes, beside the committed results, compared
 	.venv/bin/sbp reproduce --preset paper --compare $(ARGS)
 

@@ -17,8 +17,7 @@
 # **You will**
 # - write down the algebra of one step of backpropagation for these neurons,
 # - find each of its lines in the spikes of one sample,
-# - see the weights change, and check all of them,
-# - measure what the sign of the hidden error costs.
+# - see the weights change, and check all of them.
 #
 # **You need** the pages before this one. **Running time:** about ten seconds.
 
@@ -288,22 +287,11 @@ print(f"all {W1.size + W2.size:,} weights equal after {count} samples")
 # the weights themselves, multiplied by the derivative; nothing approximates it, and no
 # computer outside calculates it. Two things are not what a textbook would do. The
 # derivative is that of a ramp instead of a step, as in every network of binary neurons;
-# and the hidden error is reduced to its sign. What does the sign cost? We compare its
-# direction with that of the full gradient, over many samples.
-
-# %%
-cosines = []
-for i in range(stretch.start, stretch.stop):
-    now = backpropagation(
-        W1, W2, dataset.x_train[i].astype(int), targets[i].astype(bool)
-    )
-    full = now["e"] * (now["h_lt"] & ~now["h_gt"])
-    if full.any():  # the input, the same factor in both, drops out
-        cosines.append(
-            full @ now["hidden"] / np.linalg.norm(full) / np.linalg.norm(now["hidden"])
-        )
-print(f"cosine between the gradient and its sign: {np.mean(cosines):.3f} on average")
-assert 0.7 < np.mean(cosines) < 1
+# and the hidden error is reduced to its sign. What that costs cannot be read from one
+# step: the cosine between a vector and its sign is about 0.8 for any vector of random
+# numbers. It has to be learned both ways. The same network trained off the chip, with
+# the size of the error and all else that the chip's rule may not use, gets somewhat
+# further: claim `off-chip-baseline` on [the status page](../results/status.md).
 
 # %% [markdown]
 # ## Exercises

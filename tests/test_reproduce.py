@@ -28,7 +28,7 @@ from sbp.errors import DataError, FileError, SpecError
 from sbp.learn import data
 from sbp.learn.training import Settings, initial_weights, one_hot, train
 from sbp.program import lower
-from sbp.reproduce import baseline, page, provenance, status, watch
+from sbp.reproduce import baseline, courses, page, provenance, status, watch
 from sbp.reproduce.bench import SCALES, Bench, Scale
 from sbp.reproduce.claim import Measurement
 from sbp.reproduce.claims import CLAIMS, Quantity, select
@@ -784,3 +784,122 @@ def test_ctrl_c_stops_at_once_and_keeps_what_is_done(start: Any, tmp_path: Path)
 def test_what_is_claimed_is_no_part_of_the_fingerprint() -> None:
     source = '@claim(\n    "a",\n    "said {}",\n)\ndef f():\n    return 1\n'
     assert provenance.statements(source.format("so")) == "def f():\n    return 1\n"
+
+
+# -- interrupted, skipped, compared --
+
+PAPER = {"preset": "paper", "figures": False, "scale": Scale(epochs=2, embedded_epochs=2)}
+
+
+def test_paper_preset_skips_what_is_current_and_measures_it_with_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = ["circuit-sizes", "digits"]
+    assert reproduce.main(ids, seeds=2, out=tmp_path, **PAPER) == 0
+    before = read(tmp_path / "digits.json")
+    capsys.readouterr()
+    assert reproduce.main(ids, seeds=2, out=tmp_path, **PAPER) == 0
+    said = capsys.readouterr()
+    assert "already measured, and current: circuit-sizes, digits" in said.err
+    assert read(tmp_path / "digits.json") == before
+    assert "digits" in said.out, "shown all the same"
+    # Other seeds are another measurement, and so is one that is asked for again.
+    assert reproduce.main(["digits"], seeds=1, out=tmp_path, **PAPER) == 0
+    assert read(tmp_path / "digits.json")["seeds"] == [0]
+    assert reproduce.main(["digits"], seeds=1, out=tmp_path, again=True, **PAPER) == 0
+    assert "already measured" not in capsys.readouterr().err
+
+
+def test_interrupted_run_goes_on_with_the_trainings_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C after the second of four trainings: the run that follows does two."""
+    begun: list[int] = []
+    follow = courses.follow
+
+    def counted(course: Any, *arguments: Any, **options: Any) -> Any:
+        begun.append(course.seed)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return follow(course, *arguments, **options)
+
+    monkeypatch.setattr(courses, "follow", counted)
+    with pytest.raises(KeyboardInterrupt):
+        reproduce.main(["digits"], seeds=4, out=tmp_path, workers=1, **PAPER)
+    assert not (tmp_path / "digits.json").exists()
+    kept = list((tmp_path / "work").glob("*.npz"))
+    assert len(kept) == 2
+    kept[0].write_bytes(b"broken off")
+    begun.append(-1)
+    assert reproduce.main(["digits"], seeds=4, out=tmp_path, workers=1, **PAPER) == 0
+    again = begun[begun.index(-1) + 1 :]
+    assert len(again) == 3, "the broken one, and the two that were not begun"
+    whole = read(tmp_path / "digits.json")
+    assert reproduce.main(["digits"], seeds=4, out=tmp_path / "fresh", workers=1, **PAPER) == 0
+    assert read(tmp_path / "fresh" / "digits.json")["computed"] == whole["computed"]
+
+
+def test_here_and_committed_are_compared_bit_for_bit(
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    committed = Path(shutil.copytree(made, tmp_path / "committed"))
+    monkeypatch.setattr(reproduce, "kept_results", lambda: committed)
+    out, options = tmp_path / "out", {"seeds": 2, "figures": False}
+    assert reproduce.main(QUICK, out=out, compare=True, **options) == 0
+    text = capsys.readouterr().out
+    assert "reported, equal" in text
+    assert "All 3 results that can be compared with the committed ones are equal" in text
+    # A shorter run is equal as far as it went, and never a disagreement.
+    short = Scale(embedded_epochs=10)
+    assert reproduce.main(["digits"], seeds=1, out=out, scale=short, compare=True) == 0
+    assert "equal so far" in capsys.readouterr().out
+
+    def other(record: dict[str, Any]) -> None:
+        for curve in record["details"]["halves"]["spike"]:
+            curve[4] += 0.01
+
+    rewrite(committed / "digits.json", other, seal=True)
+    assert reproduce.main(["digits"], out=out, **options) == 0
+    assert "reported, other numbers" in capsys.readouterr().out
+    assert reproduce.main(["digits"], out=out, compare=True, **options) == 1
+    assert "Other than the committed numbers: digits." in capsys.readouterr().out
+    assert reproduce.main(["digits"], seeds=1, out=out, scale=short, compare=True) == 1
+
+
+def test_old_pictures_and_an_old_status_page_are_found_and_drawn_again(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reproduce.show_status(results) == 0
+    (results / "digits.png").write_bytes(b"\x89PNG another")
+    assert reproduce.show_status(results) == 1
+    assert "pictures older than their code, or altered: digits;" in capsys.readouterr().out
+    record = read(results / "steps-per-sample.json")
+    record["figure"]["modules"]["sbp.reproduce.figures"] = "0" * 16
+    provenance.write_record(results / "steps-per-sample.json", record)
+    (results / "status.md").write_text("# another page\n")
+    assert reproduce.show_status(results) == 1
+    text = capsys.readouterr().out
+    assert "altered: steps-per-sample, digits;" in text
+    assert "status.md is not what the results say" in text
+    assert reproduce.redraw(results) == 0
+    assert reproduce.show_status(results) == 0
+    assert read(results / "digits.json")["values"] == read(results / "digits.json")["values"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_table_keeps_its_words_at_any_width(made: Path, width: int) -> None:
+    from rich.console import Console
+
+    rows = status.read_verdicts(made, select(QUICK))
+    console = Console(width=width, record=True, force_terminal=False)
+    with console.capture() as capture:
+        console.print(status.table(rows, {row.claim.id: row for row in rows}, "Title",
+                                   {row.claim.id: "equal" for row in rows}))  # fmt: skip
+    lines = capture.get().splitlines()
+    assert max(map(len, lines)) <= width
+    text = " ".join(" ".join(lines).split())
+    for word in ("agrees", "reported", "equal", "517,203", "digits", "committed", "here"):
+        assert word in text
