@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from sbp.errors import FileError, SpecError
-from sbp.files import write_atomic
+from sbp.files import parse_json, write_atomic
 from sbp.program import NO_MATRIX, Program, SourceCode
 from sbp.replay import source_trains
 from sbp.weights import check_weights
@@ -264,10 +264,7 @@ class _Reader:
     def about(self) -> dict[str, Any]:
         """The JSON of the line ``about``."""
         (text,) = self.take("about (.*)")
-        try:
-            found = json.loads(text)
-        except (ValueError, RecursionError):
-            found = None
+        found = parse_json(text, f"{self.path}, line {self.number}: what stands after about")
         if not isinstance(found, dict):
             self.fail("what stands after about is no JSON object")
         return found

@@ -40,12 +40,12 @@ them, and a replay is compared with that.
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from types import SimpleNamespace
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
@@ -58,7 +58,7 @@ from sbp.difference import (
     first_weight_difference,
 )
 from sbp.errors import FileError, SbpError, SpecError
-from sbp.files import read_npz, write_atomic, write_npz
+from sbp.files import parse_json, read_npz, write_atomic, write_npz
 from sbp.loihi import clip_weight
 from sbp.program import Program, lower
 from sbp.run import Record
@@ -188,15 +188,19 @@ def write(trace: Trace, path: str | Path) -> Path:
 
 def write_csv(trace: Trace, path: str | Path) -> Path:
     """Write the spike times: a line ``step,sample,phase,population,neuron`` for every spike."""
-    lines = []
-    for rank, (name, train) in enumerate(trace.spikes.items()):
-        lines += [(int(step), rank, name, int(neuron)) for step, neuron in np.argwhere(train)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("step", "sample", "phase", "population", "neuron"))
-    for step, _, name, neuron in sorted(lines):
-        writer.writerow((step, *divmod(step, trace.program.period), name, neuron))
-    return write_atomic(path, lambda stream: stream.write(text.getvalue().encode()))
+
+    def lines(stream: BinaryIO) -> None:
+        # Line by line: as text, the spikes of a whole training are larger than memory.
+        text = SimpleNamespace(write=lambda line: stream.write(line.encode()))
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("step", "sample", "phase", "population", "neuron"))
+        for step in range(trace.n_steps):
+            when = (step, *divmod(step, trace.program.period))
+            for name, train in trace.spikes.items():
+                neurons = np.flatnonzero(train[step]).tolist()
+                writer.writerows((*when, name, neuron) for neuron in neurons)
+
+    return write_atomic(path, lines)
 
 
 def _said_by_labels(program: Program) -> bool:
@@ -424,10 +428,8 @@ class _Entries:
         return str(array)
 
     def about(self) -> dict[str, Any]:
-        try:
-            found = json.loads(self.text("about", "{}"))
-        except ValueError:
-            found = None
+        place = f"{self.path} is no golden trace that can be replayed: the entry about is no JSON"
+        found = parse_json(self.text("about", "{}"), place)
         if not isinstance(found, dict):
             self.fail("the entry about is not a JSON object")
         return found

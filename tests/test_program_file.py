@@ -141,6 +141,31 @@ def test_files_that_are_none(tmp_path, data, message):
     assert str(path) in str(caught.value)
 
 
+def test_bytes_changed_at_random_are_refused_or_harmless():
+    """Never another exception, and never another program."""
+    rng = np.random.default_rng(9)
+    data, messages = TEXT.encode(), []
+    for _ in range(150):
+        changed = bytearray(data)
+        for _ in range(rng.integers(1, 4)):
+            at = int(rng.integers(len(changed)))
+            kind = rng.integers(3)
+            if kind == 0:
+                changed[at] = rng.choice(list(b"0123456789 -\n#ax\x00\xff"))
+            elif kind == 1:
+                del changed[at : at + int(rng.integers(1, 60))]
+            else:
+                changed[at:at] = changed[at : at + int(rng.integers(1, 60))]
+        try:
+            found = program_file.loads(changed.decode(errors="replace"), "net.sbp")
+        except FileError as error:
+            messages.append(str(error))
+        else:
+            assert found == PROGRAM
+    assert len(messages) > 100
+    assert not any("\n" in message for message in messages)
+
+
 def test_files_that_are_not_there(tmp_path):
     with pytest.raises(FileError, match="does not exist; give the path of a program file"):
         program_file.read(tmp_path / "net.sbp")

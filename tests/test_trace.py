@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -223,6 +224,18 @@ def test_a_circuit_of_ones_own(tmp_path, sbp, refused):
     assert sbp("verify", text, "--program", net)[0] == 0
 
 
+def test_csv_is_written_as_it_goes(tmp_path):
+    """The text is many times the spikes, and is never in memory as a whole."""
+    made = small()
+    made.spikes = {"h": np.ones((40_000, 7), bool)}
+    tracemalloc.start()
+    path = trace.write_csv(made, tmp_path / "t.csv")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert path.stat().st_size > 4_000_000
+    assert peak < 1_000_000
+
+
 def test_csv_holds_every_spike_once(tmp_path):
     made = small()
     with open(trace.write_csv(made, tmp_path / "t.csv"), newline="") as file:
@@ -275,7 +288,9 @@ BROKEN = {
         "copy:x->h is int64 (7, 13",
     ),
     "about": (put("about", "[1]"), "about is not a JSON object"),
-    "about is no JSON": (put("about", "{"), "about is not a JSON object"),
+    "about is no JSON": (put("about", "{"), "the entry about is no JSON"),
+    "about is deep": (put("about", "[" * 9999), "nested too deeply"),
+    "another program file": (put("program_file", "sbp-program 2"), "program_file, line 1: version"),
 }
 
 
