@@ -50,7 +50,16 @@ from sbp.errors import SpecError
 from sbp.kernels import jit
 from sbp.loihi import WEIGHT_STEP
 from sbp.program import check_spikes
-from sbp.rows import HALF_MAX, HALF_MIN, pack, padded, spiking, sum_rows, unpack
+from sbp.rows import (
+    FLUSH,
+    HALF_MAX,
+    HALF_MIN,
+    pack,
+    padded,
+    spiking,
+    sum_rows,
+    unpack,
+)
 from sbp.weights import Weights
 
 CIRCUITS = ("learning", "deep", "single_layer")  #: families whose step this is
@@ -78,20 +87,20 @@ def learn(rows, active, count, change):
 
 @jit
 def note_parting(rows, active, count, change, parted, marked):
-    """Note in `parted` where `change` will clip a weight or its negated copy."""
+    """Note in `parted` where `change` will clip a weight or its negated copy.
+
+    That is where a half weight goes beyond -127 .. 127, so that the sum as an int8 is -128.  It
+    also is where -256 stays -256, which has parted before.
+    """
     for place in range(count):
         j = active[place]
-        found = False
+        least = np.int8(0)
         for i in range(change.shape[0]):
-            over = (rows[j, i] == HALF_MAX) & (change[i] > 0)
-            under = (rows[j, i] <= HALF_MIN + 1) & (change[i] < 0)
-            found |= over | under
-        if found:
+            least = min(least, np.int8(np.int16(rows[j, i]) + change[i]))
+        if least == HALF_MIN:
             marked[j] = 1
             for i in range(change.shape[0]):
-                over = (rows[j, i] == HALF_MAX) & (change[i] > 0)
-                under = (rows[j, i] <= HALF_MIN + 1) & (change[i] < 0)
-                parted[j, i] |= over | under
+                parted[j, i] |= np.int8(np.int16(rows[j, i]) + change[i]) == HALF_MIN
 
 
 @jit
@@ -108,7 +117,25 @@ def learn_few(rows, active, count, change, places, copies, parted, marked):
 
 
 @jit
-def send_back(rows, sums, error, places, copies, parted, marked, open_to, flags, below):
+def product(row, error):
+    """Sum of ``row[i] * error[i]`` where an int16 holds it; `error` is -1, 0 or 1, as int16."""
+    total = np.int16(0)
+    for i in range(row.shape[0]):
+        total = np.int16(total + np.int16(np.int16(row[i]) * error[i]))
+    return np.int32(total)
+
+
+@jit
+def long_product(row, error):
+    """`product` where an int16 need not hold it."""
+    total = np.int32(0)
+    for start in range(0, row.shape[0], FLUSH):
+        total += product(row[start : start + FLUSH], error[start : start + FLUSH])
+    return total
+
+
+@jit
+def send_back(rows, sums, error, places, copies, parted, marked, open_to, flags, widened, below):
     """Errors of the layer below, and how many neurons have one.
 
     Parameters
@@ -121,12 +148,14 @@ def send_back(rows, sums, error, places, copies, parted, marked, open_to, flags,
         Of this layer.
     places : ndarray of uint32
         Where `error` is nonzero.
-    open_to, flags : ndarray of uint32 and uint8
-        Scratch: the neurons whose derivative lets an error through.
+    open_to, flags, widened : ndarray of uint32, uint8 and int16
+        Scratch: the neurons whose derivative lets an error through; `error` as int16.
     below : ndarray of int8
         Is written.
     """
-    n = rows.shape[0]
+    n, wide = rows.shape
+    for i in range(wide):
+        widened[i] = error[i]
     for j in range(n):
         flags[j] = (sums[j] > 0) & (sums[j] <= HALF_ABOVE)
         below[j] = 0
@@ -137,9 +166,10 @@ def send_back(rows, sums, error, places, copies, parted, marked, open_to, flags,
         if len(places) <= FEW:
             for i in places:
                 plus += np.int32(rows[j, i]) * np.int32(error[i])
+        elif len(places) <= FLUSH:
+            plus = product(rows[j], widened[:wide])
         else:
-            for i in range(error.shape[0]):
-                plus += np.int32(rows[j, i]) * np.int32(error[i])
+            plus = long_product(rows[j], widened[:wide])
         minus = -plus
         if copies and marked[j]:
             for i in range(error.shape[0]):
@@ -217,7 +247,7 @@ def train_samples(halves, layout, parted, marked, copies, silent, inputs, target
             wrong[lowest] = send_back(
                 matrix(halves, layout, lowest), sums[lowest], errors[k, :wide],
                 where[k, : wrong[k]], copies, matrix(parted, layout, lowest), marked[lowest],
-                where[lowest], fired, errors[lowest],
+                where[lowest], fired, partial, errors[lowest],
             )  # fmt: skip
         for k in range(lowest, last + 1):
             if wrong[k] == 0:
@@ -379,7 +409,11 @@ class Network:
                 raise SpecError(f"network: the parted copies of {name} are missing")
             n_pre, n_post = network.sizes[k : k + 2]
             _fits(f"parted:{name}", parted[name], np.uint8, (n_post, -(-n_pre // 8)))
-            bits[name] = np.unpackbits(parted[name], axis=1, count=n_pre)
+            bits[name] = np.unpackbits(parted[name], axis=1, count=n_pre).astype(bool)
+            if (network.parted[name] & ~bits[name]).any():
+                raise SpecError(
+                    f"network: parted:{name} lacks a weight of -256", allowed="its copy is 254"
+                )
         network._part(bits)
         return network
 

@@ -178,6 +178,30 @@ def test_more_active_inputs_than_an_int16_holds(active):
     assert deep.outputs(np.ones((1, 3), np.uint8))[1].tolist() == sums.tolist()
 
 
+@pytest.mark.parametrize("wide", [247, 248, 249, 300, 600])
+def test_more_errors_than_an_int16_holds(wide):
+    """All neurons of a wide layer err at once: 257 times half of -256 is below -32,768.
+
+    h1[0] gets 400 and is silent; h1[1..5] get 600 and fire.  h2[0..2] get 5 * 150 = 750 and fire,
+    the others get 5 * 60 = 300; the output gets 3 * 100 = 300 and should fire: d+.  All of h2 have
+    the error 100 > 0.  h1[0] has `wide` times -256, the others 60 or more: down by 2, up by 2.
+    """
+    w2 = np.full((wide, 6), 60)
+    w2[:3], w2[:, 0] = 150, -256
+    start = {
+        "W1": np.array([[100] * 4] + [[150] * 4] * 5),
+        "W2": w2,
+        "W3": np.full((1, wide), 100),
+    }
+    x, t = np.ones((1, 4), np.uint8), np.ones((1, 1), np.uint8)
+    for copies in (True, False):
+        network = Network(start, copies)
+        network.train(x, t)
+        changed = network.weights["W1"] - start["W1"]
+        assert changed.tolist() == [[-2] * 4] + [[2] * 4] * 5
+        assert (network.weights["W2"] - w2)[:, 1:].min() == 2
+
+
 @pytest.mark.parametrize("a", [-2, 0, 2, 510, 512, 514, 1022, 1024, 1026])
 def test_sums_at_the_very_thresholds(a):
     """A neuron with a = 512 is silent, one with a = 0 has no derivative, one with 1024 has."""
@@ -358,6 +382,10 @@ def test_state_round_trip():
         ({"parted:W3": None}, "the parted copies of W3 are missing"),
         ({"parted:W2": arrays["parted:W3"]}, r"parted:W2 is uint8 \(6, 3\); allowed: uint8 \(17,"),
         ({"silent": arrays["silent"][:2]}, r"silent is int64 \(2,\); allowed: int64 \(4,\)"),
+        (
+            {"W3": np.full((6, 17), -256), "parted:W3": 0 * arrays["parted:W3"]},
+            "parted:W3 lacks a weight of -256; allowed: its copy is 254",
+        ),
         ({"W2": None}, "the weights W2 are missing|no weights are called 'W3'"),
     ):
         wrong = {name: array for name, array in {**arrays, **changed}.items() if array is not None}
