@@ -33,16 +33,16 @@ about                    text                JSON: engine, version, data set, sa
 Only x, n_inputs, the initial and final weights and at least one ``spikes:`` entry are needed
 (labels too, where the circuit has a target), so that an FPGA, another simulator or a board can
 write such a file; without NumPy it writes plain text (`sbp.plain`), which is read just as well.
+The names hold ``:``, ``<`` and ``>``, which no file on Windows may: read the archive as it is, with
+`numpy.load` or any reader of zip files, rather than unpack it there.
 The final weights of the single copies need not be stored: the spikes and the learning rule imply
 them, and a replay is compared with that.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -65,6 +65,8 @@ from sbp.run import Record
 from sbp.spec import Circuit
 
 Arrays = dict[str, np.ndarray]
+
+CSV_CELLS = 1 << 17  #: neurons times steps that are written as CSV at a time
 
 
 @dataclass
@@ -187,16 +189,35 @@ def write(trace: Trace, path: str | Path) -> Path:
 
 
 def write_csv(trace: Trace, path: str | Path) -> Path:
-    """Write the spike times: a line ``step,sample,phase,population,neuron`` for every spike."""
-    lines = []
-    for rank, (name, train) in enumerate(trace.spikes.items()):
-        lines += [(int(step), rank, name, int(neuron)) for step, neuron in np.argwhere(train)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("step", "sample", "phase", "population", "neuron"))
-    for step, _, name, neuron in sorted(lines):
-        writer.writerow((step, *divmod(step, trace.program.period), name, neuron))
-    return write_atomic(path, lambda stream: stream.write(text.getvalue().encode()))
+    """Write the spike times: a line ``step,sample,phase,population,neuron`` for every spike.
+
+    Line by line in the order of the steps, so that memory does not grow with the spikes.
+    """
+    return write_atomic(path, lambda stream: stream.writelines(_csv_lines(trace)))
+
+
+def _csv_lines(trace: Trace) -> Iterator[bytes]:
+    """The head, then the spikes of some steps at a time."""
+    yield b"step,sample,phase,population,neuron\n"
+    period, names = trace.program.period, [_csv_field(name) for name in trace.spikes]
+    at_a_time = max(1, CSV_CELLS // sum(train.shape[1] for train in trace.spikes.values()))
+    for start in range(0, trace.n_steps, at_a_time):
+        part = slice(start, start + at_a_time)
+        found = [np.nonzero(train[part]) for train in trace.spikes.values()]
+        steps = np.concatenate([step for step, _ in found])
+        neurons = np.concatenate([neuron for _, neuron in found])
+        ranks = np.repeat(np.arange(len(found)), [len(step) for step, _ in found])
+        order = np.argsort(steps, kind="stable")  # within a step as they were: by population
+        rows = zip(steps[order].tolist(), ranks[order].tolist(), neurons[order].tolist(),
+                   strict=True)  # fmt: skip
+        for step, rank, neuron in rows:
+            sample, phase = divmod(start + step, period)
+            yield f"{start + step},{sample},{phase},{names[rank]},{neuron}\n".encode()
+
+
+def _csv_field(text: str) -> str:
+    """`text` as a field of a CSV file."""
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"\r\n') else text
 
 
 def _said_by_labels(program: Program) -> bool:

@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from test_cli import SMALL
 
 from sbp import plots
 from sbp.plots import charts

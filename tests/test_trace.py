@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -221,6 +222,25 @@ def test_a_circuit_of_ones_own(tmp_path, sbp, refused):
     assert sbp("verify", path, "--program", net)[0] == 0
     text = plain.write_trace(made, tmp_path / "t.txt")
     assert sbp("verify", text, "--program", net)[0] == 0
+
+
+def test_csv_takes_no_memory_for_the_spikes(tmp_path):
+    """Ten times the spikes, the same memory beside the trace itself."""
+    program = lower(learning_circuit((30, 40, 5)))
+    rng = np.random.default_rng(0)
+    peaks = []
+    for n_steps in (1_200, 12_000):
+        spikes = {p.name: rng.random((n_steps, p.size)) < 0.1 for p in program.populations}
+        made = trace.Trace(program, {}, {}, {}, spikes)
+        tracemalloc.start()
+        trace.write_csv(made, tmp_path / "t.csv")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        with open(tmp_path / "t.csv", newline="") as file:
+            lines = sum(1 for _ in file)
+        assert lines == 1 + sum(int(train.sum()) for train in spikes.values())
+    assert peaks[1] < 1.2 * peaks[0]
+    assert peaks[1] < 20e6
 
 
 def test_csv_holds_every_spike_once(tmp_path):
