@@ -150,7 +150,8 @@ def check(file: Path) -> None:
 def images(file: Path, folder: Path, weights: str | None, trace_file: Path | None) -> None:
     """Write memory images for hardware.
 
-    They have one word a line, as Verilog reads them.  The weights are those at the start of the trace, or --weights, or FILE.weights.
+    They have one word a line, as Verilog reads them.  The weights are those at the start of the
+    trace, or --weights, or FILE.weights.
     """
     if weights and trace_file:
         raise click.UsageError("--weights beside --trace: a trace has its own weights")
