@@ -17,6 +17,7 @@ import numpy as np
 
 from sbp import loihi
 from sbp.errors import SpecError
+from sbp.html import html_table
 from sbp.spec import (
     Circuit,
     LearningRule,
@@ -144,7 +145,7 @@ class State:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Program:
     """A circuit in integers.  Immutable; `digest` names every result made with it."""
 
@@ -165,6 +166,25 @@ class Program:
     phase_names: tuple[str, ...] = field(default=(), repr=False, compare=False)
     weight_exponent: int = field(default=0, repr=False, compare=False)
     parameter_set: str = field(default="released", repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Program {self.name} {'-'.join(map(str, self.sizes))}: {self.period} steps a sample, "
+            f"{self.n_neurons:,} neurons, {len(self.projections)} projections, "
+            f"digest {self.digest[:12]}>"
+        )
+
+    def _repr_html_(self) -> str:
+        learned = [f"{name} ({n_post} by {n_pre})" for name, n_post, n_pre in self.parameters]
+        rows = [
+            ("neurons", f"{self.n_neurons:,} in {len(self.populations)} populations"),
+            ("projections", f"{len(self.projections)}"),
+            ("steps a sample", f"{self.period}"),
+            ("parameters", ", ".join(learned) or "none"),
+            ("longest delay", f"{self.n_slots - 1} steps"),
+            ("digest", self.digest),
+        ]
+        return html_table(f"Program of the {self.name} circuit", rows)
 
     @cached_property
     def digest(self) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from html import escape
 from typing import ClassVar
 
 import numpy as np
 
 from sbp.errors import ChipError, SpecError
+from sbp.html import html_table
 from sbp.program import NO_MATRIX, Program, State
 from sbp.weights import Weights
 
@@ -90,16 +90,6 @@ NOTHING = Record()
 COUNTERS_SHOWN = ("steps", "spikes", "synaptic_operations", "synaptic_updates", "wraps")
 
 
-def _table(title: str, rows: Iterable[tuple[str, str]]) -> str:
-    """A table of two columns for a notebook."""
-    lines = "".join(
-        f"<tr><th scope='row' style='text-align: left'>{escape(name)}</th>"
-        f"<td style='text-align: right'>{escape(value)}</td></tr>"
-        for name, value in rows
-    )
-    return f"<table><caption>{escape(title)}</caption><tbody>{lines}</tbody></table>"
-
-
 @dataclass(repr=False)
 class Counters:
     """Operations of a run, summed over samples for each phase.
@@ -159,7 +149,7 @@ class Counters:
 
     def _repr_html_(self) -> str:
         rows = [(name.replace("_", " "), f"{total:,}") for name, total in self.totals().items()]
-        return _table("Counters, all phases together", rows)
+        return html_table("Counters, all phases together", rows)
 
     def __add__(self, other: Counters) -> Counters:
         return Counters(*(getattr(self, n) + getattr(other, n) for n in self.names()))
@@ -276,7 +266,7 @@ class Run:
             ("faults", self._faults()),
         ]
         sizes = "-".join(map(str, self.program.sizes))
-        return _table(f"Run of the {self.program.name} circuit {sizes}", rows)
+        return html_table(f"Run of the {self.program.name} circuit {sizes}", rows)
 
     @property
     def weights(self) -> Weights:

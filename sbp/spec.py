@@ -16,6 +16,7 @@ import numpy as np
 
 from sbp import loihi
 from sbp.errors import SpecError
+from sbp.html import html_table
 
 Connect = Literal["one-to-one", "all-to-all"]
 
@@ -321,7 +322,7 @@ class Phase:
     name: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Circuit:
     """Populations, projections and the schedule of one sample.
 
@@ -456,6 +457,26 @@ class Circuit:
         n_pre, n_post = self._sizes[projection.source], self._sizes[projection.target]
         one_to_one = projection.connect == "one-to-one"
         return n_pre if one_to_one else n_pre * n_post
+
+    def __repr__(self) -> str:
+        return (
+            f"<Circuit {self.name} {'-'.join(map(str, self.sizes))}: {self.period} steps a sample, "
+            f"{self.n_neurons:,} neurons in {len(self.populations)} populations, "
+            f"{self.n_synapses():,} synapses in {len(self.projections)} projections>"
+        )
+
+    def _repr_html_(self) -> str:
+        plastic = self.n_synapses(plastic_only=True)
+        rows = [
+            ("neurons", f"{self.n_neurons:,} in {len(self.populations)} populations"),
+            ("synapses", f"{self.n_synapses():,}, {plastic:,} of them plastic"),
+            ("steps a sample", f"{self.period}"),
+        ]
+        rows += [
+            (f"phase {p}", f"{phase.name}: {', '.join(phase.fires) or '-'}".removeprefix(": "))
+            for p, phase in enumerate(self.phases)
+        ]
+        return html_table(f"{self.name} circuit {'-'.join(map(str, self.sizes))}", rows)
 
     def summary(self) -> str:
         """Populations, neurons, synapses and phases as text for people."""

@@ -33,6 +33,8 @@ about                    text                JSON: engine, version, data set, sa
 Only x, n_inputs, the initial and final weights and at least one ``spikes:`` entry are needed
 (labels too, where the circuit has a target), so that an FPGA, another simulator or a board can
 write such a file; without NumPy it writes plain text (`sbp.plain`), which is read just as well.
+The names hold ``:``, ``<`` and ``>``, which no file on Windows may: read the archive as it is, with
+`numpy.load` or any reader of zip files, rather than unpack it there.
 The final weights of the single copies need not be stored: the spikes and the learning rule imply
 them, and a replay is compared with that.
 """
@@ -65,6 +67,7 @@ from sbp.run import Record
 from sbp.spec import Circuit
 
 Arrays = dict[str, np.ndarray]
+
 
 
 @dataclass

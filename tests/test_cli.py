@@ -70,6 +70,14 @@ def test_every_command_has_help_with_examples(sbp, path, command):
         }
 
 
+def test_lists_of_commands_are_whole_at_80_columns(sbp, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for words in ((), ("plot",), ("program",)):
+        listed = sbp(*words, "--help")[1].partition("Commands:")[2].partition("Examples:")[0]
+        assert listed.count("\n") > 4
+        assert "..." not in listed
+
+
 def test_no_command_and_version(sbp):
     code, out, _ = sbp()
     assert code == 0

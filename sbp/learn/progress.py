@@ -156,12 +156,12 @@ class Bar:
 
     def draw(self, what: str, share: float, left: float | None, note: str) -> None:  # noqa: D102
         from rich.console import Console
-        from rich.markup import escape
         from rich.progress import BarColumn, Progress, TextColumn
 
         if self._bar is None:
             columns = "{task.description}", "{task.fields[note]}", "{task.fields[left]}"
-            first, *others = (TextColumn(text) for text in columns)
+            # Names are text: a data set may be called [/red].
+            first, *others = (TextColumn(text, markup=False) for text in columns)
             console = Console(stderr=True, highlight=False)
             self._bar = Progress(
                 first, BarColumn(bar_width=16), *others, console=console, transient=True
@@ -170,7 +170,7 @@ class Bar:
             self._bar.start()
         shown = "" if left is None else f"{span(left)} left"
         self._bar.update(
-            self._bar.tasks[0].id, description=escape(what), completed=share, note=note, left=shown
+            self._bar.tasks[0].id, description=what, completed=share, note=note, left=shown
         )
 
     def close(self) -> None:  # noqa: D102

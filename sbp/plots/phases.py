@@ -10,14 +10,16 @@ from sbp.errors import SpecError
 from sbp.plots.picture import GREY, SKY, YELLOW, Picture, blank, listed, mixed, picture
 from sbp.plots.reading import (
     GATES,
-    MEANING,
     Window,
     arrivals,
     change,
     colour_of,
+    folded,
     groups_of,
+    meaning,
     phase_label,
     pretty,
+    said_of,
     windows_of,
 )
 from sbp.run import Run
@@ -46,68 +48,104 @@ def phase_diagram(circuit: Circuit, *, title: str | None = None) -> Picture:
         ``learns <parameter> <p>``.
     """
     groups, windows, period = groups_of(circuit), windows_of(circuit), circuit.period
+    left_out = folded(groups)
     names = [p.name for p in circuit.populations if groups[p.name] != GATES]
-    order = list(dict.fromkeys(groups[name] for name in names))
-    if period > PHASES_AT_MOST or len(names) > ROWS_AT_MOST:
+    hidden = [name for name in names if groups[name] in left_out]
+    names = [name for name in names if name not in hidden]
+    columns = _columns(circuit, names, hidden)
+    order = list(dict.fromkeys(groups[p.name] for p in circuit.populations))
+    if len(columns) > PHASES_AT_MOST or len(names) > ROWS_AT_MOST:
         raise SpecError(
             f"timetable of {period} phases and {len(names)} populations",
             allowed=f"at most {PHASES_AT_MOST} phases and {ROWS_AT_MOST} populations",
         )
     names.sort(key=lambda name: order.index(groups[name]))
-    parameters = list(dict.fromkeys(n for phase in circuit.phases for n in phase.learns))
-    rows, cell = len(names), 0.4
+    parameters = list(dict.fromkeys(
+        n for p in columns if p is not None for n in circuit.phases[p].learns
+    ))  # fmt: skip
+    rows: list[str | None] = [*names]  # None: the layers that are left out
+    if hidden:
+        rows.insert(next(i for i, name in enumerate(names) if order.index(groups[name]) >
+                         order.index(left_out[-1])), None)  # fmt: skip
+    cell = 0.4
     wide = max(6.5 / period, 0.66)
     left, right, top, foot = 1.35, 0.15, 1.35, 0.45
     below = (0.26 * (len(parameters) + 1) + 0.12) if parameters else 0.0
-    width = left + right + wide * period
-    fig, ax = blank(width, top + rows * cell + below + foot, left, right, top, foot)
-    ax.set(xlim=(-0.5, period - 0.5), ylim=(rows * cell + below, 0))
+    width = left + right + wide * len(columns)
+    fig, ax = blank(width, top + len(rows) * cell + below + foot, left, right, top, foot)
+    end = len(columns) - 0.5
+    ax.set(xlim=(-0.5, end), ylim=(len(rows) * cell + below, 0))
     fig.title = title or f"The {circuit.name.replace('_', ' ')} circuit, phase by phase"
     fig.suptitle(fig.title, x=0.12 / width, y=1 - 0.12 / fig.get_figheight(), ha="left", va="top",
                  fontsize=13, fontweight="bold")  # fmt: skip
     inch = 1 / wide
-    for p in range(period):
-        ax.text(p, -0.56, f"{p}", ha="center", va="bottom", fontsize=12, fontweight="bold")
+    at = {p: x for x, p in enumerate(columns) if p is not None}
+    for p, x in at.items():
+        ax.text(x, -0.56, f"{p}", ha="center", va="bottom", fontsize=12, fontweight="bold")
         bold = "bold" if circuit.phases[p].learns else "normal"
-        ax.text(p, -0.53, phase_label(circuit, p), ha="center", va="top", fontsize=8,
+        ax.text(x, -0.53, phase_label(circuit, p), ha="center", va="top", fontsize=8,
                 linespacing=1.05, fontweight=bold)  # fmt: skip
         if circuit.phases[p].learns:
             tint = mixed(YELLOW if change(circuit, p) > 0 else SKY, "white", 0.62)
-            ax.add_patch(Rectangle((p - 0.5, 0), 1, rows * cell + below, fc=tint, ec="none"))
+            ax.add_patch(Rectangle((x - 0.5, 0), 1, len(rows) * cell + below, fc=tint, ec="none"))
+    gaps = [x for x, p in enumerate(columns) if p is None]
+    for x in gaps:
+        ax.text(x, -0.5, "...", ha="center", va="bottom", fontsize=14)
+    for x in gaps[:1]:
+        ax.text(x, (len(rows) * cell) / 2, f"{said_of(left_out)}: the same, one layer at a time",
+                rotation=90, ha="center", va="center", fontsize=9, color=GREY)  # fmt: skip
     ax.text(-0.5 - 0.1 * inch, -0.56, "phase p", ha="right", va="bottom", fontsize=10,
             fontweight="bold")  # fmt: skip
-    for i, name in enumerate(names):
-        colour, y = colour_of(groups[name]), i * cell
-        strong = i == 0 or groups[names[i - 1]] != groups[name]
-        ax.plot([-0.5 - (left - 0.12) * inch, period - 0.5], [y, y], lw=1.2 if strong else 0.4,
+    previous = None
+    for i, name in enumerate(rows):
+        y, group = i * cell, said_of(left_out) if name is None else groups[name]
+        colour = GREY if name is None else colour_of(group)
+        strong = group != previous
+        previous = group
+        ax.plot([-0.5 - (left - 0.12) * inch, end], [y, y], lw=1.2 if strong else 0.4,
                 color="#555555" if strong else "#bbbbbb", clip_on=False)  # fmt: skip
-        ax.text(-0.5 - 0.1 * inch, y + cell / 2 - 0.01, pretty(name), ha="right", va="baseline",
+        label, about = ("...", f"{group}, alike") if name is None else (pretty(name), meaning(name))
+        ax.text(-0.5 - 0.1 * inch, y + cell / 2 - 0.01, label, ha="right", va="baseline",
                 fontsize=10.5, fontweight="bold", color=mixed(colour, "black", 0.25))  # fmt: skip
-        ax.text(-0.5 - 0.1 * inch, y + cell / 2 + 0.03, MEANING.get(name, ""), ha="right",
-                va="top", fontsize=7, color=GREY)  # fmt: skip
-        for p in range(period):
-            _cell(ax, circuit, windows, name, p, y, cell, colour)
-    y = rows * cell + 0.12
+        ax.text(-0.5 - 0.1 * inch, y + cell / 2 + 0.03, about, ha="right", va="top", fontsize=7,
+                color=GREY)  # fmt: skip
+        if name is not None:
+            for p, x in at.items():
+                _cell(ax, circuit, windows, name, p, (x, y, cell), colour)
+    y = len(rows) * cell + 0.12
     for row, name in enumerate([*parameters, "reward"] if parameters else []):
         ax.text(-0.5 - 0.1 * inch, y + 0.26 * row + 0.1, name, ha="right", va="center_baseline",
                 fontsize=10, fontweight="bold")  # fmt: skip
-        for p, phase in enumerate(circuit.phases):
-            at = p, y + 0.26 * row + 0.1
+        for p, x in at.items():
+            phase, place = circuit.phases[p], (x, y + 0.26 * row + 0.1)
             if name == "reward" and phase.reward:
-                ax.plot(*at, marker="*", ms=11, mfc=YELLOW, mec="black", mew=0.7)
+                ax.plot(*place, marker="*", ms=11, mfc=YELLOW, mec="black", mew=0.7)
             elif name in phase.learns:
-                ax.text(*at, f"{change(circuit, p):+d}".replace("-", "−"), ha="center",
+                ax.text(*place, f"{change(circuit, p):+d}".replace("-", "−"), ha="center",
                         va="center_baseline", fontsize=11, fontweight="bold",
                         gid=f"learns {name} {p}")  # fmt: skip
     _phase_key(fig, any(window.shut for window in windows.values()))
-    fig.alt = _phase_alt(circuit, names)
+    fig.alt = _phase_alt(circuit, names, said_of(left_out))
     return fig
 
 
+def _columns(circuit: Circuit, names: list[str], hidden: list[str]) -> list[int | None]:
+    """The phases to draw; None for neighbours in which only hidden populations fire."""
+    columns: list[int | None] = []
+    for p, phase in enumerate(circuit.phases):
+        own = set(phase.fires) & set(names)
+        if own or not set(phase.fires) & set(hidden):
+            columns.append(p)
+        elif not columns or columns[-1] is not None:
+            columns.append(None)
+    return columns
+
+
 def _cell(ax: Axes, circuit: Circuit, windows: dict[tuple[str, int], Window], name: str,
-          p: int, y: float, cell: float, colour: str) -> None:  # fmt: skip
+          p: int, place: tuple[float, float, float], colour: str) -> None:  # fmt: skip
+    x, y, cell = place
     window = windows.get((name, p))
-    box = (p - 0.46, y + 0.03), 0.92, cell - 0.06
+    box = (x - 0.46, y + 0.03), 0.92, cell - 0.06
     if name in circuit.phases[p].fires:
         ax.add_patch(Rectangle(*box, fc=mixed(colour, "white", 0.72), ec=colour, lw=0.9,
                                gid=f"fires {name} {p}", zorder=2))  # fmt: skip
@@ -117,11 +155,11 @@ def _cell(ax: Axes, circuit: Circuit, windows: dict[tuple[str, int], Window], na
         senders = "\n".join(" ".join(line) for line in lines)
         longest = max(len(line) for line in senders.split("\n"))
         small = 9 if longest <= 8 else 7.5 if longest <= 11 else 6.5
-        ax.text(p, y + (0.15 if window else cell / 2), senders, ha="center", va="center",
+        ax.text(x, y + (0.15 if window else cell / 2), senders, ha="center", va="center",
                 fontsize=small, zorder=3)  # fmt: skip
         if window:
             needs = {0.5: "½", 0.0: "0", 1.0: "1"}.get(window.needs, f"{window.needs:.3g}")
-            ax.text(p, y + 0.29, f"> {needs}", ha="center", va="center", fontsize=7,
+            ax.text(x, y + 0.29, f"> {needs}", ha="center", va="center", fontsize=7,
                     color="#333333", zorder=3)  # fmt: skip
     elif window is not None and window.shut:
         ax.add_patch(Rectangle(*box, fc="none", ec="#8a8a8a", lw=0, hatch="/////", zorder=2,
@@ -142,8 +180,10 @@ def _phase_key(fig: Picture, shut: bool) -> None:
         ax.text(6.83, 0.2, "held shut", va="center_baseline", fontsize=8.5)
 
 
-def _phase_alt(circuit: Circuit, names: list[str]) -> str:
+def _phase_alt(circuit: Circuit, names: list[str], left_out: str) -> str:
     text = [f"Timetable of the {circuit.name.replace('_', ' ')} circuit, {circuit.period} phases."]
+    if left_out:
+        text.append(f"Left out, because they are like the others: {left_out}.")
     windows = windows_of(circuit)
     for p, phase in enumerate(circuit.phases):
         fires = [pretty(name) for name in phase.fires if name in names]
@@ -177,7 +217,7 @@ def counters_by_phase(run: Run, *, title: str | None = None) -> Picture:
     groups = groups_of(circuit)
     order = list(dict.fromkeys(groups[population.name] for population in program.populations))
     times = np.maximum(counters.steps, 1)[:, None]
-    fig = Picture(figsize=(8, 5.6), layout="constrained")
+    fig = Picture(figsize=(max(8.0, 1.4 + 0.5 * program.period), 5.6), layout="constrained")
     fig.title = title or (
         f"Where the {circuit.name.replace('_', ' ')} circuit spends: mean of a sample, "
         f"{int(counters.steps.max()):,} samples"
@@ -212,11 +252,8 @@ def counters_by_phase(run: Run, *, title: str | None = None) -> Picture:
         )
     panels[0].legend(frameon=False, ncols=len(order), loc="lower left", bbox_to_anchor=(0, 1),
                      handlelength=1.2, borderaxespad=0.2)  # fmt: skip
-    labels = [
-        f"{p}\n{phase_label(circuit, p)}" if program.period <= 14 else f"{p}"
-        for p in range(program.period)
-    ]
-    panels[1].set_xticks(range(program.period), labels, fontsize=8)
+    labels = [f"{p}\n{phase_label(circuit, p)}" for p in range(program.period)]
+    panels[1].set_xticks(range(program.period), labels, fontsize=7.5)
     panels[1].set_xlabel("phase p")
     fig.alt = (
         f"Bars for each of the {program.period} phases of the {circuit.name.replace('_', ' ')} "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -15,13 +17,44 @@ MEANING = {
     "h": "above ½", "h<": "above 0", "h>": "above 1", "h_mem": "h remembered",
     "h_box": "derivative", "hT": "h, then error", "o": "above ½", "o<": "above 0",
     "o>": "above 1", "t": "target", "d+": "should fire", "d-": "should not",
-    "o-": "the other error",
+    "o-": "the other error", "h-": "the other error",
 }  # fmt: skip
+#: Layer and part in the name of a population, as the paper's circuits and the deep ones have them.
+NAME = re.compile(r"(x|h\d*|o)(<|>|_mem|_box|T|-)?")
+HIDDEN_AT_MOST = 3  #: hidden layers that are drawn; of more, the first and the last
 ERROR = ("t", "d+", "d-")
 GATES, ERRORS, RELAYS, OTHER = "gates", "target and error", "relays", "other"
 COLOURS = {"input": BLUE, "output": GREEN, ERRORS: PURPLE, GATES: BLACK, RELAYS: BLUE,
            OTHER: ORANGE}  # fmt: skip
 HIDDEN_COLOURS = (VERMILLION, ORANGE, SKY)
+
+
+def part_of(name: str) -> tuple[str, str] | None:
+    """Layer and part of a population, "h2", "_mem"; None where the name does not say them."""
+    found = NAME.fullmatch(name)
+    return (found[1], found[2] or "") if found else None
+
+
+def meaning(name: str) -> str:
+    """What a population stands for, in a word or two; "" if its name does not say."""
+    part = part_of(name)
+    if name in MEANING or part is None:
+        return MEANING.get(name, "")
+    layer, rest = part
+    return re.sub(rf"^{layer[0]}\b", layer, MEANING.get(layer[0] + rest, ""))
+
+
+def folded(groups: dict[str, str]) -> list[str]:
+    """The groups of hidden layers that are left out, because there are many and they are alike."""
+    hidden = list(dict.fromkeys(g for g in groups.values() if g.startswith("hidden")))
+    return hidden[1:-1] if len(hidden) > HIDDEN_AT_MOST else []
+
+
+def said_of(left_out: list[str]) -> str:
+    """The groups in words: "hidden 2 to 4"; nothing if none is left out."""
+    if len(left_out) < 2:
+        return "".join(left_out)
+    return f"{left_out[0]} to {left_out[-1].split()[-1]}"
 
 
 def pretty(name: str) -> str:
@@ -180,6 +213,8 @@ def meeting(circuit: Circuit, phase: int) -> list[str]:
 def phase_label(circuit: Circuit, phase: int) -> str:
     """What happens in `phase`, in one or two short words (a line each)."""
     step = circuit.phases[phase]
+    if step.name:
+        return "\n".join(textwrap.wrap(pretty(step.name), 7, break_long_words=False)[:2])
     groups = groups_of(circuit)
     fires = [name for name in step.fires if groups[name] != GATES]
     matrices = {  # target -> whether the error comes back by it

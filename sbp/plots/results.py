@@ -104,13 +104,15 @@ def weight_images(
                  ticks=[-scale, 0, scale])  # fmt: skip
     bottom = top - down * side * shape[0] / shape[1] - 0.1
     texts = [_weights_alt(first, images)]
-    for (name, matrix), room in zip(rest, below, strict=True):
+    for number, ((name, matrix), room) in enumerate(zip(rest, below, strict=True), 1):
         bottom -= room
         ax = fig.add_axes((0.075, (bottom + 0.45) / height, 0.815, (room - 0.8) / height))
         bound = max(1, int(np.abs(matrix).max()))
         image = ax.imshow(matrix, cmap=DIVERGING, vmin=-bound, vmax=bound, aspect="auto",
                           interpolation="nearest", gid=f"weights {name}")  # fmt: skip
-        ax.set_title(f"{name}: from each unit (across) to each output (down)", loc="left",
+        source = "each unit" if len(rest) == 1 else f"each unit of hidden layer {number}"
+        target = "each output" if number == len(rest) else f"each of hidden layer {number + 1}"
+        ax.set_title(f"{name}: from {source} (across) to {target} (down)", loc="left",
                      fontsize=9.5)  # fmt: skip
         ax.set_yticks(range(0, len(matrix), 1 if len(matrix) <= 10 else math.ceil(len(matrix) / 5)))
         ax.tick_params(labelsize=8)

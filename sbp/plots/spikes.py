@@ -17,14 +17,16 @@ from sbp.errors import SpecError
 from sbp.plots.picture import GREY, SKY, YELLOW, Picture, blank, listed, mixed, picture
 from sbp.plots.reading import (
     GATES,
-    MEANING,
     Window,
     change,
     colour_of,
+    folded,
     groups_of,
+    meaning,
     meeting,
     phase_label,
     pretty,
+    said_of,
     windows_of,
 )
 from sbp.run import Run
@@ -110,7 +112,7 @@ def raster(
         Samples of the run, counted from its first; negative counts from its end.
     populations : iterable of str, optional
         What to show, in this order; by default every recorded population, gates first, and no
-        source.
+        source.  Of more than three hidden layers only the first and the last are shown then.
     title : str, optional
     first : int
         Number of the run's first sample, where samples are named.
@@ -130,6 +132,7 @@ def raster(
     chosen = _samples(run, samples)
     groups = groups_of(circuit)
     names = _recorded(run, populations, groups)
+    left_out = said_of(folded(groups)) if populations is None else ""
     n = len(chosen)
     columns = n * period
     _check_size(columns, [name for name in names if groups[name] != GATES])
@@ -141,7 +144,7 @@ def raster(
 
     left, right, bottom = 1.42, 0.1, 0.42
     header = (0.62 if n == 1 else 0.45) + 0.12
-    width = 8.0 if n == 1 else min(max(8.0, left + 0.14 * columns), 16.0)
+    width = min(max(8.0, left + (0.52 if n == 1 else 0.14) * columns), 16.0)
     inch = columns / (width - left - right)  # steps in an inch
     sizes = {name: run.spikes[name].shape[1] for name in names}
     bands, height = _bands(sizes, groups, n, inch)
@@ -162,6 +165,8 @@ def raster(
     windows = windows_of(circuit)
     learned = [set(meeting(circuit, p)) for p in range(period)]
     _labels(ax, bands, inch)
+    if left_out:
+        _gap(ax, bands, left_out, columns, inch)
     shown = column >= 0
     for band in bands:
         for i in range(n):
@@ -181,7 +186,7 @@ def raster(
                     mec="black", mew=0.7, clip_on=False, gid=f"reward {i * period + p}",
                     zorder=5)  # fmt: skip
     _key(fig, circuit)
-    fig.alt = _raster_alt(run, chosen, bands, column, columns - len(known), first)
+    fig.alt = _raster_alt(run, chosen, bands, column, columns - len(known), first, left_out)
     return fig
 
 
@@ -221,7 +226,8 @@ def _check_size(columns: int, names: list[str]) -> None:
 def _recorded(run: Run, populations: Iterable[str] | None, groups: dict[str, str]) -> list[str]:
     if populations is None:
         sources = [source.name for source in run.program.sources]
-        names = [name for name in run.spikes if name not in sources]
+        hidden = {*sources, *(name for name, group in groups.items() if group in folded(groups))}
+        names = [name for name in run.spikes if name not in hidden]
         order = list(dict.fromkeys((GATES, *(groups[name] for name in names))))
         return sorted(names, key=lambda name: order.index(groups[name]))
     names = [populations] if isinstance(populations, str) else list(populations)
@@ -309,9 +315,19 @@ def _labels(ax: Axes, bands: list[Band], inch: float) -> None:
             middle = band.top + band.height / 2
             ax.text(edge, middle - 0.005, pretty(band.name), ha="right", va="baseline",
                     fontsize=10.5, fontweight="bold", color=colour)  # fmt: skip
-            about = "one spike\ngoes round" if group == GATES else MEANING.get(band.name)
+            about = "one spike\ngoes round" if group == GATES else meaning(band.name)
             ax.text(edge, middle + 0.03, about or f"{band.size} neurons", ha="right", va="top",
                     fontsize=7.5, color=GREY, linespacing=1.0)  # fmt: skip
+
+
+def _gap(ax: Axes, bands: list[Band], left_out: str, columns: int, inch: float) -> None:
+    """Say between the first and the last hidden layer what is not there."""
+    hidden = [group for band in bands if (group := band.group).startswith("hidden")]
+    last = next(band for band in bands if band.group == hidden[-1])
+    y = last.top - GROUP_GAP / 2
+    ax.plot([-0.5, columns - 0.5], [y, y], color=GREY, lw=1, ls=(0, (1, 3)), zorder=5)
+    ax.text(-0.5 - 0.09 * inch, y, f"... {left_out}", ha="right", va="center", fontsize=7.5,
+            color=GREY)  # fmt: skip
 
 
 def _numbers(ax: Axes, band: Band, step: np.ndarray, neuron: np.ndarray) -> None:
@@ -381,7 +397,13 @@ def _spikes(count: int) -> str:
 
 
 def _raster_alt(
-    run: Run, chosen: list[int], bands: list[Band], column: np.ndarray, missing: int, first: int
+    run: Run,
+    chosen: list[int],
+    bands: list[Band],
+    column: np.ndarray,
+    missing: int,
+    first: int,
+    left_out: str,
 ) -> str:
     circuit, period = run.program.circuit, run.program.period
     shown = column >= 0
@@ -391,6 +413,8 @@ def _raster_alt(
         f"{'' if len(chosen) == 1 else 'a sample '}from left to right, populations from top to "
         "bottom."
     ]
+    if left_out:
+        text.append(f"Left out, because they are like the others: {left_out}.")
     if any(band.group == GATES for band in bands):
         text.append("The ring of gates passes one spike on in every step.")
     text += _answer(run, chosen, [band.name for band in bands])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,25 +14,43 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
 from sbp.plots.picture import BLUE, GREY, PURPLE, VERMILLION, Picture, blank, listed, mixed, picture
-from sbp.plots.reading import GATES, colour_of, firing, gates_of, groups_of, phase_label, pretty
+from sbp.plots.reading import (
+    ERROR,
+    GATES,
+    colour_of,
+    firing,
+    folded,
+    gates_of,
+    groups_of,
+    part_of,
+    phase_label,
+    pretty,
+    said_of,
+)
 from sbp.spec import Circuit, MatrixWeight
 
-#: Column, offset in it and height (inches) of the paper's populations.
+#: Offset from the middle of its column, and height (inches), of a population by its name, where
+#: "h" is any hidden layer, and "..." the hidden layers that are left out.
 PLACES = {
-    "input": (0, 0.0, 1.64), "x": (1, 0.0, 1.64), "x_mem": (1, 0.0, 4.1),
-    "h>": (2, 0.0, 0.0), "h<": (2, 0.0, 0.82), "h": (2, 0.0, 1.64),
-    "h_box": (2, -0.8, 2.95), "h_mem": (2, 0.8, 2.95), "hT": (2, 0.0, 4.1),
-    "o>": (3, 0.0, 0.0), "o<": (3, 0.0, 0.82), "o": (3, 0.0, 1.64), "o-": (3, 0.0, 4.1),
-    "d+": (4, 0.0, 0.0), "t": (4, 0.0, 0.82), "d-": (4, 0.0, 1.64), "target": (5, 0.0, 0.82),
+    "input": (0.0, 1.64), "x": (0.0, 1.64), "x_mem": (0.0, 4.1),
+    "h>": (0.0, 0.0), "h<": (0.0, 0.82), "h": (0.0, 1.64),
+    "h_box": (-0.8, 2.95), "h_mem": (0.8, 2.95), "hT": (0.0, 4.1), "h-": (0.0, 5.2),
+    "...": (0.0, 0.82), "...T": (0.0, 4.1),
+    "o>": (0.0, 0.0), "o<": (0.0, 0.82), "o": (0.0, 1.64), "o-": (0.0, 4.1),
+    "d+": (0.0, 0.0), "t": (0.0, 0.82), "d-": (0.0, 1.64), "target": (0.0, 0.82),
 }  # fmt: skip
-#: Space before each column, inches.
-SPACES = (0.75, 1.55, 2.35, 2.55, 2.25, 1.5)
+#: Columns from left to right, with the space before each, inches.
+SPACES = {"input": 0.75, "x": 1.55, "h": 2.35, "...": 1.75, "o": 2.55, "d": 2.25, "target": 1.5}
+BETWEEN_HIDDEN = 3.1
 #: How far the middle of an arrow is pulled right and down, inches, to keep clear of boxes.
 PULLS = {
     ("h<", "h_box"): (-0.55, 0.1), ("h>", "h_box"): (-0.9, -0.35), ("d+", "o-"): (-0.2, -0.52),
     ("d+", "o o< o>"): (0.0, -0.75), ("d-", "o o< o>"): (0.0, 0.8), ("o", "hT"): (0.75, 0.2),
+    ("h", "hT"): (0.0, 0.0), ("h_box", "h-"): (-0.55, 0.0), ("...T", "hT"): (0.0, 0.0),
+    ("h", "...T"): (-0.7, -0.35),
 }  # fmt: skip
 BOX = 1.16, 0.52
+TALL, TAGS_IN_A_ROW = 0.7, 6  #: height of the boxes where one is marked with more gates than that
 ROW, IN_A_ROW = 1.25, 6  # generic layout: rows of boxes
 SHOWN = 14  #: gates or boxes beyond these are left out, with a gap and a number
 
@@ -96,18 +115,71 @@ def _arrows(circuit: Circuit, families: list[tuple[str, ...]]) -> list[Arrow]:
     return arrows
 
 
-def _places(circuit: Circuit) -> dict[str, tuple[float, float]]:
+def _kind(name: str) -> str:
+    """A name of a population with "h" for any hidden layer."""
+    return re.sub(r"^h\d+", "h", name)
+
+
+def _layered(names: Iterable[str]) -> bool:
+    """Whether all have places of their own, as in the paper's circuits and the deep ones."""
+    return all(_kind(name) in PLACES for name in names)
+
+
+def _column(name: str) -> str:
+    part = part_of(name)
+    return part[0] if part else "..." if name == "...T" else "d" if name in ERROR else name
+
+
+def _in_layers(names: list[str], left_out: set[str]) -> dict[str, tuple[float, float]]:
+    """Places in columns, a layer each; dots for the layers that are left out."""
+    shown = [name for name in names if name not in left_out]
+    if left_out:
+        shown += ["...", "...T"]
+    hidden = sorted({_column(name) for name in shown} - SPACES.keys(),
+                    key=lambda layer: int(layer[1:] or 0))  # fmt: skip
+    if "h" in map(_column, shown):
+        hidden = ["h"]
+    elif left_out:
+        hidden.insert(1, "...")
+    order = [c for c in ("input", "x", *hidden, "o", "d", "target") if c in map(_column, shown)]
+    at, x = {}, 0.0
+    for before, column in zip([None, *order], order, strict=False):
+        space = SPACES.get(column, SPACES["h"])
+        if before in hidden and column in hidden and "..." not in (before, column):
+            space = BETWEEN_HIDDEN
+        x += SPACES["input"] if before is None else SPACES["..."] if before == "..." else space
+        at[column] = x
+    top = min(PLACES[_kind(name)][1] for name in shown)
+    return {
+        name: (at[_column(name)] + PLACES[_kind(name)][0], PLACES[_kind(name)][1] - top)
+        for name in shown
+    }
+
+
+def _without(arrows: list[Arrow], left_out: set[str]) -> list[Arrow]:
+    """The arrows where dots stand for the layers that are left out."""
+    found: dict[str, Arrow] = {}
+    for arrow in arrows:
+        dots = "...T" if "ᵀ" in arrow.label else "..."
+        source = dots if arrow.source in left_out else arrow.source
+        targets = (dots,) if set(arrow.targets) & left_out else arrow.targets
+        if source.startswith("...") and targets[0].startswith("..."):
+            continue
+        new = Arrow(source, targets, arrow.kind, arrow.delays, arrow.label)
+        if new.gid in found and found[new.gid].label != new.label:  # W and −W
+            new = replace(new, label=f"±{new.label.lstrip('−')}")
+        found[new.gid] = new
+    return list(found.values())
+
+
+def _places(circuit: Circuit, left_out: set[str]) -> dict[str, tuple[float, float]]:
     """Centre of every box, inches from the left and down; a long chain keeps its ends only."""
     gates = set(gates_of(circuit))
     used = {p.source for p in circuit.projections if p.target not in gates}
     names = [s.name for s in circuit.sources if s.name in used]
     names += [p.name for p in circuit.populations if p.name not in gates]
-    if set(names) <= set(PLACES):
-        columns = sorted({PLACES[name][0] for name in names})
-        at = dict(zip(columns, np.cumsum([SPACES[0], *(SPACES[c] for c in columns[1:])]),
-                      strict=True))  # fmt: skip
-        top = min(PLACES[name][2] for name in names)
-        return {n: (float(at[PLACES[n][0]]) + PLACES[n][1], PLACES[n][2] - top) for n in names}
+    if _layered(names):
+        return _in_layers(names, left_out)
     if len(names) > SHOWN + 2 * IN_A_ROW:
         names = [*names[: SHOWN + IN_A_ROW - 2], "...", *names[-3:]]
     places = {}
@@ -137,16 +209,25 @@ def circuit_diagram(circuit: Circuit, *, title: str | None = None) -> Picture:
         Boxes have the gid ``node <population>``; arrows and gates' tags
         ``edge <source> -> <targets> : <kinds>``.
     """
-    places, groups, gates = _places(circuit), groups_of(circuit), gates_of(circuit)
-    # Only in the paper's places does a family stand together, so that a frame fits around it.
-    families = _families(circuit) if set(places) <= set(PLACES) else []
-    arrows = [a for a in _arrows(circuit, families) if {a.source, *a.targets} <= set(places)]
+    groups, gates = groups_of(circuit), gates_of(circuit)
+    folds = folded(groups)
+    left_out = {name for name, group in groups.items() if group in folds}
+    places = _places(circuit, left_out)
+    # Only in places of its own does a family stand together, so that a frame fits around it.
+    families = _families(circuit) if _layered(places) else []
+    arrows = (
+        _without(_arrows(circuit, families), left_out) if left_out else _arrows(circuit, families)
+    )
+    arrows = [a for a in arrows if {a.source, *a.targets} <= set(places)]
+    families = [family for family in families if set(family) <= set(places)]
     layers = len({groups[name] for name in places if name in groups}) > 1
+    crowded = max((len(_tags(circuit, name)) for name in places), default=0) > TAGS_IN_A_ROW
+    box = np.array([BOX[0], TALL if crowded and _layered(places) else BOX[1]])
     width = max(8.0, max(x for x, _ in places.values()) + 0.75)
     spare = width - max(x for x, _ in places.values()) - 0.75
     shift = np.array([spare / 2, 1.0 if layers else 0.4])
     centre = {name: np.array(place) + shift for name, place in places.items()}
-    half = {name: np.array(BOX) / 2 for name in places}
+    half = {name: box / 2 if name in groups else np.array([0.3, 0.2]) for name in places}
     frames = [_frame(family, centre, half) for family in families]
     pairs = {(a.source, " ".join(a.targets)) for a in arrows}
     middles = [_middle(arrow, centre, pairs) for arrow in arrows]
@@ -169,24 +250,27 @@ def circuit_diagram(circuit: Circuit, *, title: str | None = None) -> Picture:
              + f"{'-...' if len(circuit.sizes) > 6 else ''})",
              ha="left", va="top", fontsize=9.5, color=GREY)  # fmt: skip
 
-    for box in places:
-        _box(ax, circuit, box, centre[box], groups.get(box, GATES))
+    for name in places:
+        _box(ax, circuit, name, centre[name], 2 * half[name], groups.get(name, GATES))
     for arrow, middle in zip(arrows, middles, strict=True):
         _arrow(ax, arrow, middle, centre, half)
     if gates:
         _ring(ax, circuit, gates, width, below)
     if layers:
-        _headings(ax, groups, {name: centre[name] for name in places})
+        _headings(ax, groups, {name: centre[name] for name in places if name in groups})
+        if folds:
+            ax.text(centre["..."][0], 0.12, said_of(folds), ha="center", va="center", fontsize=11,
+                    color=GREY)  # fmt: skip
     _kinds_key(ax, circuit, arrows, height - 0.52)
-    fig.alt = _circuit_alt(circuit, arrows, groups, len(gates))
+    fig.alt = _circuit_alt(circuit, arrows, groups, len(gates), folds)
     return fig
 
 
 def _frame(family: tuple[str, ...], centre: dict, half: dict) -> FancyBboxPatch:
     """The frame around a family; its centre and size join those of the boxes."""
     points = np.array([centre[name] for name in family])
-    low = points.min(axis=0) - np.array(BOX) / 2 - 0.1
-    high = points.max(axis=0) + np.array(BOX) / 2 + 0.1
+    low = points.min(axis=0) - half[family[0]] - 0.1
+    high = points.max(axis=0) + half[family[0]] + 0.1
     key = " ".join(family)
     centre[key], half[key] = (low + high) / 2, (high - low) / 2
     wide, tall = high - low
@@ -204,35 +288,42 @@ def _headings(ax: Axes, groups: dict[str, str], centre: dict) -> None:
                     fontweight="bold", color=mixed(colour_of(group), "black", 0.25))  # fmt: skip
 
 
-def _box(ax: Axes, circuit: Circuit, name: str, at: np.ndarray, group: str) -> None:
-    if name == "...":
+def _box(
+    ax: Axes, circuit: Circuit, name: str, at: np.ndarray, box: np.ndarray, group: str
+) -> None:
+    if name.startswith("..."):
         ax.text(at[0], at[1], "...", ha="center", va="center", fontsize=16)
         return
     sources = {s.name: s for s in circuit.sources}
     colour = colour_of(group)
-    corner = at - np.array(BOX) / 2
+    corner = at - box / 2
     style = "square,pad=0" if name in sources else "round,pad=0,rounding_size=0.1"
     ax.add_patch(FancyBboxPatch(
-        (corner[0], corner[1]), *BOX, boxstyle=style,
+        (corner[0], corner[1]), float(box[0]), float(box[1]), boxstyle=style,
         fc="white" if name in sources else mixed(colour, "white", 0.85), ec=colour, lw=1.6,
         ls="--" if name in sources else "-", gid=f"node {name}", zorder=3,
     ))  # fmt: skip
     size = sources[name].size if name in sources else circuit.population(name).size
     tags = _tags(circuit, name)
-    y = at[1] - (0.1 if tags or name in sources else 0)
+    y = at[1] - (0.1 if tags or name in sources else 0) - (box[1] - BOX[1]) / 2
     ax.text(corner[0] + 0.09, y, pretty(name), ha="left", va="center_baseline", fontsize=11,
             fontweight="bold", color=mixed(colour, "black", 0.3), zorder=4)  # fmt: skip
-    ax.text(corner[0] + BOX[0] - 0.08, y, f"{size}", ha="right", va="center_baseline",
+    ax.text(corner[0] + box[0] - 0.08, y, f"{size}", ha="right", va="center_baseline",
             fontsize=8, color=GREY, zorder=4)  # fmt: skip
     if name in sources:
         ax.text(at[0], at[1] + 0.13, f"sent at p = {sources[name].phase}", ha="center",
                 va="center", fontsize=7.5, color=GREY, zorder=4)  # fmt: skip
-    for i, (gate, kinds) in enumerate(tags):
-        x = at[0] + (i - (len(tags) - 1) / 2) * min(0.187, (BOX[0] - 0.05) / len(tags))
-        text = re.sub(r"^g(?=\d+$)", "", gate)
-        text += "<" if "gate_lt" in kinds else ">" if "gate_gt" in kinds else ""
-        _tag(ax, (x, at[1] + 0.13), text, "close" in kinds,
-             f"edge {gate} -> {name} : {' '.join(kinds)}")  # fmt: skip
+    rows = [tags]
+    if box[1] > BOX[1]:  # what opens above what holds shut
+        rows = [[tag for tag in tags if ("close" in tag[1]) is shut] for shut in (False, True)]
+    for row, own in enumerate(rows):
+        below = 0.13 + 0.18 * (row - len(rows) / 2 + 0.5)
+        for i, (gate, kinds) in enumerate(own):
+            x = at[0] + (i - (len(own) - 1) / 2) * min(0.2, (box[0] - 0.05) / len(own))
+            text = re.sub(r"^g(?=\d+$)", "", gate)
+            text += "<" if "gate_lt" in kinds else ">" if "gate_gt" in kinds else ""
+            _tag(ax, (x, at[1] + below), text, "close" in kinds,
+                 f"edge {gate} -> {name} : {' '.join(kinds)}")  # fmt: skip
 
 
 def _tags(circuit: Circuit, name: str) -> list[tuple[str, list[str]]]:
@@ -254,7 +345,8 @@ def _middle(arrow: Arrow, centre: dict, pairs: set) -> np.ndarray:
     along = (b - a) / max(np.hypot(*(b - a)), 1e-9)
     skips = along[1] == 0 and np.hypot(*(b - a)) > 3  # over the heads of its neighbours
     bow = 0.14 if (target, arrow.source) in pairs else 0.5 if skips else 0.0
-    pull = PULLS.get((arrow.source, target), bow * np.array([along[1], -along[0]]))
+    kinds = _kind(arrow.source), " ".join(map(_kind, arrow.targets))
+    pull = PULLS.get(kinds, bow * np.array([along[1], -along[0]]))
     return (a + b) / 2 + 2 * np.array(pull)
 
 
@@ -263,7 +355,7 @@ def _arrow(ax: Axes, arrow: Arrow, middle: np.ndarray, centre: dict, half: dict)
     colour, lw, ls, head, _ = KINDS.get(arrow.kind, KINDS["copy"])
     a, b = centre[arrow.source], centre[target]
     if arrow.source == target:
-        start, end = (a + np.array([side, -BOX[1] / 2]) for side in (-0.2, 0.2))
+        start, end = (a + np.array([side, -half[target][1]]) for side in (-0.2, 0.2))
     else:
         start, end = _edge(a, half[arrow.source], middle, b), _edge(b, half[target], middle, a)
     path = Path([start, middle, end], [Path.MOVETO, Path.CURVE3, Path.CURVE3])
@@ -277,6 +369,8 @@ def _arrow(ax: Axes, arrow: Arrow, middle: np.ndarray, centre: dict, half: dict)
         at = 0.36 * start + 0.48 * middle + 0.16 * end  # nearer the source: a pair's stay apart
         if abs(start[0] - end[0]) < 0.6 and start[1] == end[1]:
             at = np.array([(start[0] + end[0]) / 2, start[1] - 0.36])  # above a short arrow
+        elif abs(start[1] - end[1]) < 0.6 and abs(start[0] - end[0]) < 0.1:
+            at = np.array([start[0] + 0.3, (start[1] + end[1]) / 2])  # beside it
         ax.text(at[0], at[1], text.strip(), ha="center", va="center",
                 fontsize=9 if arrow.label else 7.5, fontweight="bold",
                 color=mixed(colour, "black", 0.2), zorder=6,
@@ -291,7 +385,8 @@ def _edge(centre: np.ndarray, half: np.ndarray, middle: np.ndarray, far: np.ndar
 
 
 def _ring(ax: Axes, circuit: Circuit, gates: list[str], width: float, top: float) -> None:
-    shown = gates if len(gates) <= SHOWN else [*gates[: SHOWN - 3], "...", *gates[-2:]]
+    most = max(SHOWN, int((width - 1.3) / 0.75))
+    shown = gates if len(gates) <= most else [*gates[: most - 3], "...", *gates[-2:]]
     pitch = min((width - 1.3) / len(shown), 1.1)
     left = (width - pitch * (len(shown) - 1)) / 2 + 0.25
     y, r = top + 0.5, 0.17
@@ -366,11 +461,11 @@ def _tag(ax: Axes, at: tuple[float, float], text: str, shut: bool, gid: str | No
 
 
 def _circuit_alt(
-    circuit: Circuit, arrows: list[Arrow], groups: dict[str, str], n_gates: int
+    circuit: Circuit, arrows: list[Arrow], groups: dict[str, str], n_gates: int, folds: list[str]
 ) -> str:
     by_group: dict[str, list[str]] = defaultdict(list)
     for population in circuit.populations:
-        if groups[population.name] != GATES:
+        if groups[population.name] not in (GATES, *folds):
             by_group[groups[population.name]].append(population.name)
     layers = "; ".join(
         f"{group}: "
@@ -391,6 +486,8 @@ def _circuit_alt(
             )
             + "."
         )
+    if folds:
+        text.append(f"Left out, because they are like the others: {said_of(folds)}.")
     if n_gates:
         text.append(
             f"A ring of {n_gates} gates runs along the bottom; each box carries the numbers of "

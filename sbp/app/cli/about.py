@@ -150,9 +150,10 @@ def reproduce(
     redraw: bool,
     list_claims: bool,
 ) -> None:
-    """Print published results next to measured ones, committed and here.
+    """Print published results next to measured ones.
 
-    Without an ID, all claims.  Exit code 1 if a claim that ran disagrees.
+    Measured are the committed ones and those of this machine.  Without an ID, all claims.  Exit
+    code 1 if a claim that ran disagrees.
     """
     from sbp import reproduce as claims
 

@@ -86,7 +86,7 @@ def export(run: str, file: Path, form: str | None, neuron: str | None) -> None:
 )
 @click.option("--force", is_flag=True, help="Write over the run that is in --out.")
 def import_(file: Path, out: Path, force: bool) -> None:
-    """Read a network of fully connected layers from a NIR file.
+    """Read a network of dense layers from a NIR file.
 
     Weights are scaled to the chip's threshold of 512, rounded to even integers and clipped to
     -256..254; what that loses is told.  The chip's neurons are memoryless: of a neuron with

@@ -21,7 +21,10 @@ from sbp.learn.progress import say
 @click.option("--force", is_flag=True, help="Write over notebooks that are there already.")
 @click.option("--open", "opened", is_flag=True, help="Open the first chapter in JupyterLab.")
 def notebooks(folder: Path, force: bool, opened: bool) -> None:
-    """Copy the book's chapters as Jupyter notebooks into DIR, to run and to change."""
+    """Copy the book's chapters as Jupyter notebooks.
+
+    They go into DIR, to run and to change.
+    """
     import importlib.util
     import subprocess
     import sys

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import click
 
 from sbp.app.cli.output import STANDARD_OUTPUT, quietly
-from sbp.errors import FileError, SbpError
+from sbp.errors import FileError, SbpError, did_you_mean
 
 PRETRAINED = "pretrained"
 QUIET = "sbp.quiet"
@@ -400,6 +400,16 @@ class Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All commands, in the order they were added."""
         return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of the first word, or what may have been meant."""
+        word = args[0]
+        if self.get_command(ctx, word) is None and not word.startswith("-"):
+            advice = did_you_mean(word, self.commands)
+            ctx.fail(f"No such command {word!r}" + (f"; {advice}" if advice else ""))
+        return super().resolve_command(ctx, args)
 
 
 command = partial(click.command, cls=Command)

@@ -58,11 +58,11 @@ WEIGHTS = click.option(
     ),
 )
 def program() -> None:
-    """Write and read a circuit as a file, for C, hardware and other simulators.
+    """Write and read circuits as files.
 
-    A program file is plain text, line by line: populations, sources, projections, phases and a
-    digest.  `pydoc sbp.program_file` describes it, and `pydoc sbp.plain` the weights and traces
-    beside it.
+    They are for C, hardware and other simulators.  A program file is plain text, line by line:
+    populations, sources, projections, phases and a digest.  `pydoc sbp.program_file` describes it,
+    and `pydoc sbp.plain` the weights and traces beside it.
     """
 
 
@@ -87,7 +87,10 @@ def write(
     ring: int | None,
     weights: str | None,
 ) -> None:
-    """Write a circuit as a program file; its weights, if named, to FILE.weights."""
+    """Write a circuit as a program file.
+
+    Its weights, if they are named, go to FILE.weights.
+    """
     from sbp import plain, program_file
     from sbp.program import lower
 
@@ -145,9 +148,10 @@ def check(file: Path) -> None:
     "--trace", "trace_file", metavar="TRACE", type=FILE, help="What a test bench is to replay."
 )
 def images(file: Path, folder: Path, weights: str | None, trace_file: Path | None) -> None:
-    """Write memory images for hardware, one word a line, as Verilog reads them.
+    """Write memory images for hardware.
 
-    The weights are those at the start of the trace, or --weights, or FILE.weights.
+    They have one word a line, as Verilog reads them.  The weights are those at the start of the
+    trace, or --weights, or FILE.weights.
     """
     if weights and trace_file:
         raise click.UsageError("--weights beside --trace: a trace has its own weights")
@@ -166,7 +170,10 @@ def images(file: Path, folder: Path, weights: str | None, trace_file: Path | Non
 @click.argument("header_file", metavar="HEADER", type=Writes(".h"))
 @WEIGHTS
 def header(file: Path, header_file: Path, weights: str | None) -> None:
-    """Write a C header: the program as constant tables, with the weights if they are named."""
+    """Write a C header.
+
+    It holds the program as constant tables, with the weights if they are named.
+    """
     from sbp import program_file
     from sbp.app import images as memory
     from sbp.files import write_atomic

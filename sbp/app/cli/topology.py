@@ -35,11 +35,11 @@ def topology(
     weight_exponent: int,
     parameters: str,
 ) -> None:
-    """Compare the circuit with the authors' own tables, synapse by synapse.
+    """Compare the circuit with the authors' own tables.
 
-    TABLES and SETTINGS are two Python files of the authors' public code (lanl/spikingBackprop),
-    or others written like them.  They are read as data; nothing in them is executed.  Exit code 1
-    if a neuron or a synapse differs.
+    It is compared synapse by synapse.  TABLES and SETTINGS are two Python files of the authors'
+    public code (lanl/spikingBackprop), or others written like them.  They are read as data;
+    nothing in them is executed.  Exit code 1 if a neuron or a synapse differs.
     """
     from sbp.app.topology import differences, of_program, read
     from sbp.circuits.registry import build
