@@ -20,7 +20,7 @@ from strategies import circuits, random_stimulus, random_weights
 
 import sbp.run
 from sbp import engines
-from sbp.algebra import pack, sum_rows
+from sbp.rows import pack, sum_rows
 from sbp.difference import first_difference
 from sbp.engines import compiled, reference
 from sbp.errors import ChipError, SpecError
