@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sbp import engines
-from sbp.rows import pack, sum_rows
 from sbp.difference import first_difference
 from sbp.engines import compiled, reference
 from sbp.errors import SpecError
 from sbp.program import lower
+from sbp.rows import pack, sum_rows
 from sbp.spec import (
     Circuit,
     MatrixWeight,

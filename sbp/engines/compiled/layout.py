@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sbp.rows import padded
 from sbp.kernels import borrowed, compiled
 from sbp.loihi import DECAY_UNIT
 from sbp.program import ALL_TO_ALL, NO_MATRIX, ONE_TO_ONE, Program, ProjectionCode
+from sbp.rows import padded
 
 MATRIX = 2  # a third way to connect, beside ONE_TO_ONE and ALL_TO_ALL
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sbp.rows import pack, unpack
 from sbp.engines import protocol
 from sbp.engines.compiled.layout import Tally, Tape, allocate, encode
 from sbp.engines.compiled.step import OK, STRAY, run_steps
 from sbp.errors import ChipError
 from sbp.program import NO_MATRIX, ONE_TO_ONE, Program, State
+from sbp.rows import pack, unpack
 from sbp.run import NOTHING, Counters, Record, Run, strict_error, warn_once
 
 BLOCK = 1024  #: samples whose stimulus is laid out at once, so that memory stays flat

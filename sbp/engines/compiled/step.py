@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sbp.rows import add_saturating, spiking, sum_rows
 from sbp.engines.compiled.layout import MATRIX
 from sbp.kernels import jit
 from sbp.loihi import DECAY_UNIT, REGISTER_BITS, REGISTER_MAX, REGISTER_MIN
 from sbp.program import ALL_TO_ALL, ONE_TO_ONE
+from sbp.rows import add_saturating, spiking, sum_rows
 
 MASK = (1 << REGISTER_BITS) - 1
 OK, WRAPPED, STRAY = 0, 1, 2  # why the kernel stopped
