@@ -100,6 +100,9 @@ format: env  ## format the code and mend what ruff can mend
 bench: env  ## time the engines
 	$(PYTHON) -m benchmarks $(ARGS)
 
+mutants: env  ## build small mistakes into the engines, and see whether a test notices each
+	$(PYTHON) tools/mutants.py $(ARGS)
+
 interop: env  ## run the exported network in snnTorch, Norse and Spyx (downloads several GB)
 	$(PYTHON) tools/interop.py $(ARGS)
 

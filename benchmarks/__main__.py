@@ -12,21 +12,22 @@ what.
 import argparse
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks import conformance, dense
 from sbp.algebra import Network
-from sbp.circuits import inference_circuit, learning_circuit
 from sbp.engines import compiled, reference
 from sbp.files import write_atomic, write_json
 from sbp.learn.data import best_mnist, load
-from sbp.learn.training import initial_weights, one_hot
-from sbp.program import NO_MATRIX, lower
+from sbp.learn.training import one_hot
 from sbp.reproduce.provenance import machine, versions
+from sbp.task import Task
 
-SIZES = ((64, 100, 10), (400, 400, 10), (784, 1000, 10), (784, 2000, 10))
+PAPER, DEEP = (400, 400, 10), (400, 400, 400, 10)
+SIZES = ((64, 100, 10), PAPER, DEEP, (784, 1000, 10), (784, 2000, 10))
 CHIP = {"training": 667, "inference": 5900}  # samples a second, Renner et al. 2024, Table 1
 WARM_UP = 5000  # samples learned first, so that the activity is that of a trained network
 
@@ -44,15 +45,15 @@ class Contestants:
 
     def __init__(self, sizes):
         self.inputs, self.targets, self.source = samples(sizes[0])
-        network = Network(initial_weights(sizes, 0))
+        task = Task.of(sizes)
+        network = Network(task.start(0))
         network.train(self.inputs, self.targets)
         self.weights = network.weights
         self.network = network
-        self.learning = lower(learning_circuit(sizes))
-        self.inference = lower(inference_circuit(sizes))
+        self.learning, reading = task.learning_program, task.reading_program
         self.circuit = compiled.Session(self.learning, self.learning.state(self.weights))
-        self.reader = compiled.Session(self.inference, self.inference.state(self.weights))
-        self.matrices = {n: w.astype(float) for n, w in self.weights.items()}
+        self.reader = compiled.Session(reading, reading.state(self.weights))
+        self.matrices = [matrix.astype(float) for matrix in self.weights.values()]
         # contestant -> (what it does, samples a round)
         self.calls = {
             "algebra": (self.algebra, 2000),
@@ -62,43 +63,55 @@ class Contestants:
             "reference": (self.reference, 4),
         }
 
+    def shown(self, n):
+        return {"input": self.inputs[:n], "target": self.targets[:n]}
+
     def algebra(self, n):
         self.network.train(self.inputs[:n], self.targets[:n])
 
     def compiled(self, n):
-        self.circuit.run({"input": self.inputs[:n], "target": self.targets[:n]})
+        self.circuit.run(self.shown(n))
 
     def compiled_inference(self, n):
         self.reader.run({"input": self.inputs[:n]})
 
     def dense(self, n):
-        dense.train(self.matrices["W1"], self.matrices["W2"], self.inputs[:n], self.targets[:n])
+        dense.train(self.matrices, self.inputs[:n], self.targets[:n])
 
     def reference(self, n):
-        stimulus = {"input": self.inputs[:n], "target": self.targets[:n]}
-        reference.run(self.learning, self.learning.state(self.weights), stimulus)
+        reference.run(self.learning, self.learning.state(self.weights), self.shown(n))
+
+    def synaptic_operations(self):
+        """Synapses the circuit reads for a sample."""
+        run = self.circuit.run(self.shown(400))
+        return float(run.counters.synaptic_operations.sum()) / 400
 
     def traffic(self):
-        """Bytes a sample that must be read and written, half a weight being one byte."""
-        n = 400
-        run = self.circuit.run({"input": self.inputs[:n], "target": self.targets[:n]})
-        counters, read, written = run.counters, 0, 0
-        for i, projection in enumerate(self.learning.projections):
-            if projection.matrix != NO_MATRIX:
-                read += counters.synaptic_operations[:, i].sum()
-                written += 2 * counters.synaptic_updates[:, i].sum()
-        circuit = float(read + written) / n
-        network = Network(self.weights)
-        before = network.weights
-        x, t = self.inputs[:n], self.targets[:n]
-        n_h = before["W1"].shape[0]
-        h = (x.astype(np.int32) @ before["W1"].T > 512).sum()
-        forward = float(x.sum() * n_h + h * t.shape[1])
-        # The algebra writes a row only where an error reached the hidden layer.
-        spikes, sums = network.outputs(x)
-        wrong = ((t == 1) & ~spikes & (sums > 0)) | (spikes & (t == 0) & (sums <= 1024))
-        rows = float(x[wrong.any(axis=1)].sum())
-        return {"compiled": circuit, "algebra": (forward + 2 * rows * n_h) / n}
+        """Bytes of weights the algebra must read and write for a sample, half a weight a byte.
+
+        The rows of spiking inputs forward; what an error reaches backward, in the neurons whose
+        derivative lets it; and where it arrives, the rows of spiking inputs again, read and
+        written.
+        """
+        n, total = 400, 0.0
+        spikes, target = self.inputs[:n].astype(np.int32), self.targets[:n].astype(bool)
+        layers, boxes = [spikes], []
+        matrices = [matrix.astype(np.int32) for matrix in Network(self.weights).weights.values()]
+        for matrix in matrices:
+            sums = layers[-1] @ matrix.T
+            total += layers[-1].sum() * len(matrix)
+            layers.append((sums > 512).astype(np.int32))
+            boxes.append((sums > 0) & (sums <= 1024))
+        o = layers[-1].astype(bool)
+        wrong = ((target & ~o & (sums > 0)) | (o & ~target & (sums <= 1024))).astype(np.int32)
+        error = wrong * np.where(target, 1, -1)
+        for k in range(len(matrices) - 1, -1, -1):
+            reached = (error != 0).any(axis=1)
+            total += 2 * layers[k][reached].sum() * len(matrices[k])
+            if k:
+                total += (boxes[k - 1].sum(axis=1) * (error != 0).sum(axis=1)).sum()
+                error = np.sign(error @ matrices[k]) * boxes[k - 1]
+        return total / n
 
 
 def bandwidth(n_bytes):
@@ -124,9 +137,12 @@ def measure(sizes, rounds, say):
             call(n)
             times[name].append((time.perf_counter() - began) / n * 1e6)
         say(f"  round {number + 1} of {rounds}")
-    traffic = contestants.traffic()
     speed = bandwidth(sum(w.size for w in contestants.weights.values()))
-    row = {"sizes": list(sizes), "samples": contestants.source, "copy_bytes_per_second": speed}
+    operations = contestants.synaptic_operations()
+    row = {
+        "sizes": list(sizes), "samples": contestants.source, "copy_bytes_per_second": speed,
+        "synaptic_operations": round(operations),
+    }  # fmt: skip
     for name, values in times.items():
         low, middle, high = np.percentile(values, [25, 50, 75])
         ratio = np.median(np.array(times["reference"]) / np.array(values))
@@ -139,22 +155,33 @@ def measure(sizes, rounds, say):
             ),
         }
         kind = "inference" if "inference" in name else "training"
-        if sizes == (400, 400, 10):
+        if sizes == PAPER:
             entry["times_chip"] = round(1e6 / middle / CHIP[kind], 1)
-        if name in traffic:
-            floor = traffic[name] / speed * 1e6
+        if name == "algebra":
+            floor = contestants.traffic() / speed * 1e6
             entry["traffic_floor_microseconds"] = round(floor, 3)
             entry["times_floor"] = round(middle / floor, 1)
+        if name == "compiled":
+            entry["nanoseconds_a_synaptic_operation"] = round(1e3 * middle / operations, 4)
         row[name] = entry
     return row
+
+
+def compare_depths(rows):
+    """Time of a synaptic operation at every size, over that of the paper's network."""
+    cost = "nanoseconds_a_synaptic_operation"
+    paper = next(row for row in rows if tuple(row["sizes"]) == PAPER)["compiled"][cost]
+    for row in rows:
+        entry = row["compiled"]
+        entry["times_paper_a_synaptic_operation"] = round(entry[cost] / paper, 2)
 
 
 def table(rows):
     """The results as Markdown."""
     lines = [
         "| sizes | engine | us a sample, median (quartiles) | samples/s | x reference "
-        "| x dense NumPy | x chip | x traffic floor |",
-        "|---|---|---|---|---|---|---|---|",
+        "| x dense NumPy | x chip | x traffic floor | x 400-400-10, a synaptic operation |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         for name in row:
@@ -165,7 +192,8 @@ def table(rows):
                     f"| {'-'.join(map(str, row['sizes']))} | {name} "
                     f"| {middle:.4g} ({low:.4g} .. {high:.4g}) | {e['samples_per_second']:,} "
                     f"| {e['times_reference']:g} | {e['times_dense_numpy']:g} "
-                    f"| {e.get('times_chip', '')} | {e.get('times_floor', '')} |"
+                    f"| {e.get('times_chip', '')} | {e.get('times_floor', '')} "
+                    f"| {e.get('times_paper_a_synaptic_operation', '')} |"
                 )
     return "\n".join(lines) + "\n"
 
@@ -176,7 +204,7 @@ def plot(rows):
 
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
-    weights = [s[0] * s[1] + s[1] * s[2] for s in (row["sizes"] for row in rows)]
+    weights = [sum(a * b for a, b in pairwise(row["sizes"])) for row in rows]
     colours = ["#0072B2", "#D55E00", "#E69F00", "#009E73", "#555555"]
     names = [name for name in rows[0] if isinstance(rows[0][name], dict)]
     for name, colour in zip(names, colours, strict=True):
@@ -187,7 +215,7 @@ def plot(rows):
         axes.axhline(1e6 / rate, color="#999999", linestyle=":")
         axes.annotate(f"Loihi, {kind} (published, 400-400-10)", (weights[-1] * 8, 1e6 / rate),
                       color="#666666", va="bottom", ha="right", fontsize=8)  # fmt: skip
-    axes.set(xlabel="weights of the network (W1 and W2)", ylabel="microseconds a sample")
+    axes.set(xlabel="weights of the network", ylabel="microseconds a sample")
     axes.set_xlim(right=weights[-1] * 8)
     # The last two stand close together.
     names = ["\n" * (i % 2) + "-".join(map(str, row["sizes"])) for i, row in enumerate(rows)]
@@ -217,6 +245,8 @@ def main():
         for sizes in SIZES:
             say("-".join(map(str, sizes)))
             rows.append(measure(sizes, arguments.rounds, say))
+        rows.sort(key=lambda row: sum(a * b for a, b in pairwise(row["sizes"])))
+        compare_depths(rows)
         keep(arguments.out / "speed", rows, table(rows))
         write_atomic(arguments.out / "speed.png",
                      lambda stream: plot(rows).savefig(stream, dpi=150, format="png"))  # fmt: skip

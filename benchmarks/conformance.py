@@ -14,9 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from sbp import engines
-from sbp.circuits import learning_circuit
-from sbp.learn.training import initial_weights
-from sbp.program import lower
+from sbp.task import Task
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 from cases import CASES, Case
@@ -29,7 +27,7 @@ ENGINES = {
     "lava network": ("lava", {"layout": "network"}, 2),
     "lava network, stock": ("lava", {"layout": "network", "learning": "stock"}, 2),
 }
-SIZES = ((64, 100, 10), (400, 400, 10), (784, 1000, 10))
+SIZES = ((64, 100, 10), (400, 400, 10), (400, 400, 400, 10), (784, 1000, 10))
 FUSED_ONLY = (400, 400, 10)  #: from this size on: a network of processes would take minutes
 
 
@@ -41,12 +39,13 @@ def cases(samples):
         yield case, [name for name in ENGINES if learns or "stock" not in name]
     for sizes in SIZES:
         inputs, targets, _ = samples(sizes[0])
-        program = lower(learning_circuit(sizes))
-        state = program.state(initial_weights(sizes, 0))
+        task = Task.of(sizes)
+        program = task.learning_program
+        state = program.state(task.start(0))
         few = [name for name in ENGINES if "stock" not in name]
         if sizes >= FUSED_ONLY:
             few.remove("lava network")
-        name = f"learning {'-'.join(map(str, sizes))}"
+        name = f"{program.name} {'-'.join(map(str, sizes))}"
         yield Case(name, program, state, {"input": inputs, "target": targets}), few
 
 

@@ -7,16 +7,21 @@ simulation of the learning step does: whole matrices, floating-point BLAS, outer
 import numpy as np
 
 
-def train(w1, w2, inputs, targets):
-    """Learn every row of `inputs` in place; float64 matrices holding even integers."""
+def train(weights, inputs, targets):
+    """Learn every row of `inputs` in place; W1 .. WL, float64 matrices holding even integers."""
     for x, t in zip(inputs, targets, strict=True):
-        a1 = w1 @ x
-        h = (a1 > 512).astype(float)
-        a2 = w2 @ h
-        o = a2 > 512
-        d = ((t == 1) & ~o & (a2 > 0)).astype(float) - (o & (t == 0) & (a2 <= 1024))
-        e = w2.T @ d
-        w2 += 2 * np.outer(d, h)
-        w1 += 2 * np.outer(np.sign(e) * ((a1 > 0) & (a1 <= 1024)), x)
-        np.clip(w2, -256, 254, out=w2)
-        np.clip(w1, -256, 254, out=w1)
+        layers, sums = [x], []
+        for matrix in weights:
+            sums.append(matrix @ layers[-1])
+            layers.append((sums[-1] > 512).astype(float))
+        o = layers[-1] > 0
+        d = ((t == 1) & ~o & (sums[-1] > 0)).astype(float) - (o & (t == 0) & (sums[-1] <= 1024))
+        changes = []
+        for k in range(len(weights) - 1, -1, -1):
+            changes.append(2 * np.outer(d, layers[k]))
+            if k:
+                error = weights[k].T @ d
+                d = np.sign(error) * ((sums[k - 1] > 0) & (sums[k - 1] <= 1024))
+        for matrix, change in zip(weights, reversed(changes), strict=True):
+            matrix += change
+            np.clip(matrix, -256, 254, out=matrix)

@@ -34,7 +34,8 @@ def pack(matrix: np.ndarray) -> np.ndarray:
 
 def unpack(rows: np.ndarray, n_post: int) -> np.ndarray:
     """Inverse of `pack`: int16, (n_post, n_pre)."""
-    return np.ascontiguousarray(rows[:, :n_post].T.astype(np.int16) * WEIGHT_STEP)
+    halves = np.ascontiguousarray(rows[:, :n_post].T)  # turned while they are small
+    return halves.astype(np.int16) * WEIGHT_STEP
 
 
 @jit(inline="always")

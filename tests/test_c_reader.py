@@ -12,10 +12,10 @@ from broken_programs import BROKEN, PROGRAM
 from conftest import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strategies import circuits, random_stimulus, random_weights
 
 from sbp import plain, program_file, trace
 from sbp.program import lower
+from sbp.testing.strategies import circuits, random_stimulus, random_weights
 
 SOURCE = ROOT / "examples" / "c"
 OWN = sorted((ROOT / "tests" / "traces").glob("*.npz"))

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import circuits, random_stimulus, random_weights
 
 import sbp
 import sbp.algebra
@@ -19,6 +18,7 @@ from sbp.engines import reference
 from sbp.errors import SpecError
 from sbp.run import Record
 from sbp.spec import Projection
+from sbp.testing.strategies import circuits, random_stimulus, random_weights
 
 
 def check_against(found: domain.Domain, run: sbp.Run) -> None:

@@ -16,7 +16,6 @@ from cases import learning
 from conftest import ENVIRONMENT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strategies import circuits, random_stimulus, random_weights
 
 from sbp import trace
 from sbp.algebra import Network
@@ -29,6 +28,7 @@ from sbp.learn.data import load
 from sbp.learn.training import Measures, initial_weights, one_hot, outputs
 from sbp.program import NO_MATRIX, lower
 from sbp.run import Record
+from sbp.testing.strategies import circuits, random_stimulus, random_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "book" / "lab.md"

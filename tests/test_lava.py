@@ -21,7 +21,6 @@ from cases import CASES, learning
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import Phase as HypothesisPhase
 from hypothesis import strategies as st
-from strategies import circuits, random_stimulus, random_weights
 
 from sbp import engines, trace
 from sbp.difference import first_difference
@@ -41,6 +40,7 @@ from sbp.spec import (
     Projection,
     Source,
 )
+from sbp.testing.strategies import circuits, random_stimulus, random_weights
 
 require()
 

@@ -22,7 +22,6 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.metrics import confusion_matrix as sklearn_confusion
-from strategies import circuits, random_stimulus, random_weights
 
 from sbp import plots
 from sbp.circuits import (
@@ -37,6 +36,7 @@ from sbp.plots.reading import arrivals, groups_of, windows_of
 from sbp.program import lower
 from sbp.run import ALL_SPIKES, Record
 from sbp.spec import Circuit, Neuron, Phase, Population, Projection
+from sbp.testing.strategies import circuits, random_stimulus, random_weights
 
 ROOT = Path(__file__).parent.parent
 CIRCUITS = {

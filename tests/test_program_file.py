@@ -9,7 +9,6 @@ import pytest
 from broken_programs import BROKEN, PROGRAM
 from conftest import ROOT
 from hypothesis import HealthCheck, given, settings
-from strategies import circuits
 
 from sbp import plain, program_file
 from sbp.app import lab
@@ -18,6 +17,7 @@ from sbp.errors import FileError, SpecError
 from sbp.learn import pretrained
 from sbp.program import lower
 from sbp.spec import Circuit, Neuron, Phase, Population, Projection
+from sbp.testing.strategies import circuits
 
 TEXT = program_file.dumps(PROGRAM)
 

@@ -11,13 +11,13 @@ import pytest
 from cases import CASES, learning
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strategies import circuits, random_stimulus, random_weights
 
 from sbp.engines import compiled, reference
 from sbp.errors import ChipError, SpecError
 from sbp.program import lower
 from sbp.replay import counters_from_spikes, replay, source_trains
 from sbp.run import ALL_SPIKES
+from sbp.testing.strategies import circuits, random_stimulus, random_weights
 
 
 @pytest.fixture(autouse=True)

@@ -11,13 +11,13 @@ import pytest
 from conftest import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strategies import circuits, random_stimulus, random_weights
 
 from sbp import trace
 from sbp.app import images
 from sbp.circuits import learning_circuit
 from sbp.errors import FileError, SbpError
 from sbp.program import lower
+from sbp.testing.strategies import circuits, random_stimulus, random_weights
 
 spec = importlib.util.spec_from_file_location("rtl", ROOT / "tools" / "rtl.py")
 rtl = importlib.util.module_from_spec(spec)

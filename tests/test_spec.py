@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import circuits
 
 import sbp
 from sbp import loihi
@@ -35,6 +34,7 @@ from sbp.spec import (
     Projection,
     Source,
 )
+from sbp.testing.strategies import circuits
 
 FOUR = [
     learning_circuit((7, 5, 3)),

@@ -4,7 +4,7 @@ Speed comes from the structure of the `Program`, whatever circuit it is:
 
 - a population at which nothing arrives, or nothing that could fire it, costs nothing;
 - spikes travel as they are, and are added up where and when somebody looks;
-- half a weight is exactly an int8 (see `sbp.algebra`), stored with a contiguous row per source
+- half a weight is exactly an int8 (see `sbp.rows`), stored with a contiguous row per source
   neuron: only the rows of spiking neurons are read or written;
 - projections of one source that carry one parameter alike are one matrix for as long as they
   learn alike, and part in the step in which they do not;

@@ -1,0 +1,1 @@
+"""An engine and a circuit that sbp did not come with."""
