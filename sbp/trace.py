@@ -69,7 +69,6 @@ from sbp.spec import Circuit
 Arrays = dict[str, np.ndarray]
 
 
-
 @dataclass
 class Trace:
     """A run with every spike kept.
