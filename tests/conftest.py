@@ -13,6 +13,8 @@ import pytest
 
 pytest_plugins = ["data_files"]  # fixtures: data sets and servers
 
+pytest.register_assert_rewrite("sbp.testing.conformance")
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 

@@ -14,7 +14,6 @@ from sbp.testing.conformance import *  # noqa: F403
 from sbp.testing.conformance import Subject
 
 sys.path.append(str(Path(__file__).parent / "plugin"))
-
 from sbp_guest.engine import ENGINE as GUEST
 
 EXAMPLES = int(os.environ.get("SBP_EXAMPLES", "200"))

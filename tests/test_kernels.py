@@ -7,7 +7,9 @@ import random
 import shutil
 import subprocess
 import sys
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 from conftest import ENVIRONMENT, ROOT
 
@@ -209,6 +211,34 @@ def test_training_with_a_read_only_package_and_no_home(tmp_path):
     assert sorted(package.rglob("*")) == before
     for folder in folders:
         folder.chmod(0o755)
+
+
+@kernels.borrowed
+class Pair(NamedTuple):
+    first: np.ndarray
+    second: np.ndarray
+
+
+def test_what_is_borrowed_is_given_back():
+    """After a call nothing holds on to the arrays."""
+
+    @kernels.jit
+    def inner(pair, k):
+        return pair.first[k] + pair.second[k]
+
+    @kernels.jit
+    def outer(pair):
+        total = 0
+        for k in range(pair.first.shape[0]):
+            total += inner(pair, k)
+        return total
+
+    pair = Pair(np.arange(5), np.ones(5, np.int32))
+    assert outer(pair) == 15
+    counted = [sys.getrefcount(array) for array in pair]
+    for _ in range(1000):
+        outer(pair)
+    assert [sys.getrefcount(array) for array in pair] == counted
 
 
 def test_every_kernel_comes_from_here():

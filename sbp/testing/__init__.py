@@ -24,7 +24,6 @@ from sbp.circuits import registry
 from sbp.difference import first_difference
 from sbp.program import Program, State, lower
 from sbp.run import Record, Run
-from sbp.weights import Weights
 
 EVERYTHING = Record(spikes="all", u="all", v="all")
 
@@ -52,7 +51,7 @@ def patterns(classes: int, inputs: int, samples: int, seed: int) -> tuple[np.nda
     targets : ndarray of uint8, shape (samples, classes)
     """
     rng = np.random.default_rng(seed)
-    prototypes = rng.random((classes, inputs)) < 0.3
+    prototypes = rng.random((classes, inputs)) < 0.4
     labels = rng.integers(0, classes, samples)
     flipped = rng.random((samples, inputs)) < 0.05
     targets = np.eye(classes, dtype=np.uint8)[labels]
@@ -65,23 +64,22 @@ def case(family: str, sizes: tuple[int, ...], samples: int, seed: int = 0) -> Ca
     inputs, targets = patterns(sizes[-1], sizes[0], samples, seed)
     rows = {"input": inputs, "target": targets}
     names = [source.name for source in program.sources if source.phase >= 0]
-    weights = {}
-    if program.parameters:
-        drawn = Weights.random(sizes, seed)
-        weights = {
-            name: matrix
-            for (name, _, _), matrix in zip(program.parameters, drawn.values(), strict=True)
-        }
+    # Livelier than the paper's start: in layers as small as these activity would die out.
+    rng = np.random.default_rng([seed, 1])
+    weights = {
+        name: 2 * rng.integers(-60, 120, (n_post, n_pre))
+        for name, n_post, n_pre in program.parameters
+    }
     return Case(family, program, program.state(weights), {name: rows[name] for name in names})
 
 
 #: The circuits that come with the package, small; each is made anew by a call.
 CASES: dict[str, Callable[[], Case]] = {
     "gating_chain": lambda: case("gating_chain", (12, 12, 12, 12), 10),
-    "single_layer": lambda: case("single_layer", (40, 8), 40),
-    "inference": lambda: case("inference", (40, 20, 8), 15),
-    "learning": lambda: case("learning", (40, 20, 8), 25),
-    "deep": lambda: case("deep", (40, 20, 16, 8), 20),
+    "single_layer": lambda: case("single_layer", (24, 6), 20),
+    "inference": lambda: case("inference", (24, 12, 6), 12),
+    "learning": lambda: case("learning", (24, 12, 6), 15),
+    "deep": lambda: case("deep", (20, 16, 12, 6), 12),
 }
 
 

@@ -212,6 +212,29 @@ def wide(exponent: int) -> Program:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("neuron", "spikes"),
+    [
+        (Neuron(threshold=200), "00000000"),  # exactly at the threshold
+        (Neuron(threshold=199), "01111111"),
+        (Neuron(threshold=199, refractory=3), "01001001"),
+        (Neuron(threshold=500, dv=0), "00010010"),  # 200, 400, 600: it adds up, and starts again
+        (Neuron(threshold=500, du=0), "00011111"),  # 200, 400, 600, 800: the current goes on
+        (Neuron(threshold=420, dv=2048), "00000000"),  # 200, 300, 350, ...: half is forgotten
+        (Neuron(threshold=370, dv=2048), "00001000"),
+        (Neuron(bias=-64 * 100, threshold=100), "00000000"),
+        (Neuron(bias=64 * 100, threshold=299), "01111111"),
+    ],
+)
+def test_one_neuron(engine: Subject, neuron: Neuron, spikes: str) -> None:
+    """200 weight units in every step: the rules of a neuron, one at a time."""
+    program = single(neuron, [200], period=1)
+    stimulus = {"input": np.ones((8, 1), int)}
+    run = engine.run(program, program.state(), stimulus, record=EVERYTHING)
+    assert "".join(map(str, run.spikes["p"][:, 0].astype(int))) == spikes
+    assert_same(reference(program, program.state(), stimulus, record=EVERYTHING), run)
+
+
 @pytest.mark.parametrize("weight", [-256, 254, None])
 def test_hundreds_of_inputs_at_the_bounds(engine: Subject, weight: int | None) -> None:
     """What Fashion-MNIST brings: up to 700 spikes at once; sums of 16 bits are too short."""
@@ -356,7 +379,7 @@ def test_no_steps_change_nothing(engine: Subject) -> None:
         run = session.run({}, 0, record=EVERYTHING)
         assert session.state.same_as(before)
     assert run.n_steps == 0
-    assert run.spikes["h"].shape == (0, 20)
+    assert run.spikes["h"].shape == (0, 12)
 
 
 def test_windows_and_phases_are_recorded_and_nothing_else(engine: Subject) -> None:
@@ -464,7 +487,7 @@ def test_a_stimulus_that_does_not_fit_is_refused(engine: Subject) -> None:
     with engine.session(case.program, case.state) as session:
         for stimulus, message in (
             ({"inputs": shown["input"]}, "no source is called 'inputs'; allowed: input, targ"),
-            ({"input": shown["input"][:, :-1]}, r"shape \(25, 39\); allowed: \(n_samples, 40"),
+            ({"input": shown["input"][:, :-1]}, r"shape \(15, 23\); allowed: \(n_samples, 24"),
             ({"input": 2 * shown["input"]}, "other than 0 and 1"),
             ({**shown, "target": shown["target"][:3]}, "samples differ"),
         ):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytest.register_assert_rewrite("sbp.testing.conformance")  # a failure shows the values
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--engine`` and ``--option``."""
