@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from sbp.errors import SpecError
-from sbp.plots.picture import GREY, SKY, YELLOW, Picture, blank, listed, mixed, picture
+from sbp.plots.picture import GREY, SKY, YELLOW, Picture, blank, inked, listed, mixed, picture
 from sbp.plots.reading import (
     GATES,
     Window,
@@ -106,7 +106,7 @@ def phase_diagram(circuit: Circuit, *, title: str | None = None) -> Picture:
                 color="#555555" if strong else "#bbbbbb", clip_on=False)  # fmt: skip
         label, about = ("...", f"{group}, alike") if name is None else (pretty(name), meaning(name))
         ax.text(-0.5 - 0.1 * inch, y + cell / 2 - 0.01, label, ha="right", va="baseline",
-                fontsize=10.5, fontweight="bold", color=mixed(colour, "black", 0.25))  # fmt: skip
+                fontsize=10.5, fontweight="bold", color=inked(colour))  # fmt: skip
         ax.text(-0.5 - 0.1 * inch, y + cell / 2 + 0.03, about, ha="right", va="top", fontsize=7,
                 color=GREY)  # fmt: skip
         if name is not None:

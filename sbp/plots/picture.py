@@ -197,3 +197,17 @@ def mixed(colour: str, other: str, share: float) -> tuple[float, float, float]:
 def listed(items: list[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def inked(colour: str) -> tuple[float, float, float]:
+    """`colour` made as dark as words on white or a light tint have to be (5:1)."""
+    share = 0.2
+    while 1.05 / (_luminance(mixed(colour, "black", share)) + 0.05) < 5.2:
+        share += 0.02
+    return mixed(colour, "black", share)
+
+
+def _luminance(colour: tuple[float, float, float]) -> float:
+    """Relative luminance, 0 .. 1, as the guidelines for accessible pages define it."""
+    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]

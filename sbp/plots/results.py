@@ -12,7 +12,17 @@ from matplotlib.ticker import MaxNLocator
 
 from sbp.errors import SpecError
 from sbp.plots.charts import LINES
-from sbp.plots.picture import BLACK, BLUE, GREEN, GREY, VERMILLION, Picture, listed, mixed, picture
+from sbp.plots.picture import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    VERMILLION,
+    Picture,
+    inked,
+    listed,
+    picture,
+)
 
 SETTINGS_AT_MOST = 12  #: lines of a panel
 DIVERGING = "RdBu_r"  #: negative blue, zero white, positive red
@@ -318,7 +328,7 @@ def _end_labels(ax: Axes, epoch: float, ends: list[tuple[float, str, str]]) -> N
     shift = sum(places) / len(ends) - sum(y for y, _, _ in ends) / len(ends)
     for (y, text, colour), place in zip(sorted(ends), places, strict=True):
         ax.annotate(text, (epoch, y), xytext=(1.015, (place - shift - low) / (high - low)),
-                    textcoords="axes fraction", color=mixed(colour, "black", 0.3), fontsize=8.5,
+                    textcoords="axes fraction", color=inked(colour), fontsize=8.5,
                     va="center", linespacing=1.0, annotation_clip=False)  # fmt: skip
 
 
@@ -474,7 +484,7 @@ def digits(
             parts = parts[:1]
         ax.set_xlabel(" → ".join(parts), fontsize=9.5, labelpad=2,
                       fontweight="bold" if wrong else "normal",
-                      color=mixed(VERMILLION, "black", 0.3) if wrong else "black")  # fmt: skip
+                      color=inked(VERMILLION) if wrong else "black")  # fmt: skip
     fig.alt = _digits_alt(images, true, said)
     return fig
 

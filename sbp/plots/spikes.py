@@ -14,7 +14,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.patches import Rectangle
 
 from sbp.errors import SpecError
-from sbp.plots.picture import GREY, SKY, YELLOW, Picture, blank, listed, mixed, picture
+from sbp.plots.picture import GREY, SKY, YELLOW, Picture, blank, inked, listed, mixed, picture
 from sbp.plots.reading import (
     GATES,
     Window,
@@ -300,7 +300,7 @@ def _labels(ax: Axes, bands: list[Band], inch: float) -> None:
     for group, members in groupby(bands, key=lambda band: band.group):
         own = list(members)
         top, end = own[0].top, own[-1].top + own[-1].height
-        colour = mixed(colour_of(group), "black", 0.25)
+        colour = inked(colour_of(group))
         x = edge - 0.95 * inch
         ax.plot([x, x], [top, end], color=colour, lw=3, clip_on=False, solid_capstyle="butt")
         text = group if end - top > 0.09 * len(group) else group.replace(" and ", "\nand ")

@@ -13,7 +13,18 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
-from sbp.plots.picture import BLUE, GREY, PURPLE, VERMILLION, Picture, blank, listed, mixed, picture
+from sbp.plots.picture import (
+    BLUE,
+    GREY,
+    PURPLE,
+    VERMILLION,
+    Picture,
+    blank,
+    inked,
+    listed,
+    mixed,
+    picture,
+)
 from sbp.plots.reading import (
     ERROR,
     GATES,
@@ -41,12 +52,12 @@ PLACES = {
 }  # fmt: skip
 #: Columns from left to right, with the space before each, inches.
 SPACES = {"input": 0.75, "x": 1.55, "h": 2.35, "...": 1.75, "o": 2.55, "d": 2.25, "target": 1.5}
-BETWEEN_HIDDEN = 3.1
+BETWEEN_HIDDEN = 3.8
 #: How far the middle of an arrow is pulled right and down, inches, to keep clear of boxes.
 PULLS = {
     ("h<", "h_box"): (-0.55, 0.1), ("h>", "h_box"): (-0.9, -0.35), ("d+", "o-"): (-0.2, -0.52),
     ("d+", "o o< o>"): (0.0, -0.75), ("d-", "o o< o>"): (0.0, 0.8), ("o", "hT"): (0.75, 0.2),
-    ("h", "hT"): (0.0, 0.0), ("h_box", "h-"): (-0.55, 0.0), ("...T", "hT"): (0.0, 0.0),
+    ("h", "hT"): (0.4, -0.43), ("h_box", "h-"): (-0.55, 0.0), ("...T", "hT"): (0.0, 0.0),
     ("h", "...T"): (-0.7, -0.35),
 }  # fmt: skip
 BOX = 1.16, 0.52
@@ -285,7 +296,7 @@ def _headings(ax: Axes, groups: dict[str, str], centre: dict) -> None:
              and name not in ("input", "target")]  # fmt: skip
         if x:
             ax.text(np.mean(x), 0.12, group, ha="center", va="center", fontsize=11,
-                    fontweight="bold", color=mixed(colour_of(group), "black", 0.25))  # fmt: skip
+                    fontweight="bold", color=inked(colour_of(group)))  # fmt: skip
 
 
 def _box(
@@ -307,7 +318,7 @@ def _box(
     tags = _tags(circuit, name)
     y = at[1] - (0.1 if tags or name in sources else 0) - (box[1] - BOX[1]) / 2
     ax.text(corner[0] + 0.09, y, pretty(name), ha="left", va="center_baseline", fontsize=11,
-            fontweight="bold", color=mixed(colour, "black", 0.3), zorder=4)  # fmt: skip
+            fontweight="bold", color=inked(colour), zorder=4)  # fmt: skip
     ax.text(corner[0] + box[0] - 0.08, y, f"{size}", ha="right", va="center_baseline",
             fontsize=8, color=GREY, zorder=4)  # fmt: skip
     if name in sources:
@@ -373,7 +384,7 @@ def _arrow(ax: Axes, arrow: Arrow, middle: np.ndarray, centre: dict, half: dict)
             at = np.array([start[0] + 0.3, (start[1] + end[1]) / 2])  # beside it
         ax.text(at[0], at[1], text.strip(), ha="center", va="center",
                 fontsize=9 if arrow.label else 7.5, fontweight="bold",
-                color=mixed(colour, "black", 0.2), zorder=6,
+                color=inked(colour), zorder=6,
                 bbox={"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none"})  # fmt: skip
 
 
