@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -77,6 +80,7 @@ def read(path: str | Path) -> tuple[Weights, dict[str, Loss], dict[str, str]]:
         If the package nir is not installed.
     """
     path = Path(path)
+    _try_outside(path)
     graph = _read_graph(path)
     chain = _chain(path, graph)
     matrices, losses = {}, {}
@@ -96,6 +100,26 @@ def read(path: str | Path) -> tuple[Weights, dict[str, Loss], dict[str, str]]:
             "the file's metadata",
         )
     return weights, losses, about
+
+
+def _try_outside(path: Path) -> None:
+    """Read the file in a process of its own first.
+
+    On some damaged files the HDF5 library ends the whole process instead of raising.
+    """
+    package()
+    order = f"from {__name__} import _try; import sys; _try(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", order, path], capture_output=True)
+    if done.returncode:
+        raise FileError(
+            f"{path} is damaged: the HDF5 library crashes when it reads it",
+            do="give a file that nir.write, or a simulator's export, has written",
+        )
+
+
+def _try(path: str) -> None:
+    with contextlib.suppress(Exception):  # the caller will meet it again, and tell it
+        _read_graph(Path(path))
 
 
 def _read_graph(path: Path) -> Any:
