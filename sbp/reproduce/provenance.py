@@ -33,6 +33,7 @@ VERSIONS = ("numpy", "numba", "scikit-learn")  #: distributions a number could d
 #: Modules that are no part of a fingerprint, and why.
 APART = {
     "sbp.errors": "words only",
+    "sbp.html": "words only",
     "sbp.files": "reads and writes",
     "sbp.kernels": "compiles",
     "sbp.engines.protocol": "what an engine is, not what it computes",
