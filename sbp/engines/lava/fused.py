@@ -81,7 +81,7 @@ class Fused:
                     if sender.name in trains:
                         place = slice(sender.start, sender.start + sender.size)
                         trains[sender.name][here] = arrays[what][: len(here), place]
-            tape.spikes[: len(here)] = 0
+                arrays[what][: len(here)] = 0  # what is zero is not written
             self._done += count
             done += count
         return LavaRun(
