@@ -297,7 +297,7 @@ def test_blanks_and_control_characters_of_a_path_are_seen(refused, tmp_path, mon
         ("\x1b[31mred", r"'\x1b[31mred'"),
     ):
         assert f"error: {shown} does not exist" in refused("evaluate", name)
-        assert f"error: {shown} does not exist" in refused("verify", name)
+        assert f"{shown} is neither a file nor a trace" in refused("verify", name)
         assert f" {shown} is named twice" in refused("trace", f"--out={name}", "--csv", name)
     assert "error: plain does not exist" in refused("evaluate", "plain")
 

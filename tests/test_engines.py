@@ -255,7 +255,7 @@ def test_kernels_with_the_jit_off():
     chosen = [
         f"{here / 'test_conformance.py'}::test_random_circuits[compiled]",
         f"{here / 'test_conformance.py'}::test_copies_that_learn_alike_and_part[compiled]",
-        f"{here / 'test_conformance.py'}::test_circuits_of_the_package[learning-compiled]",
+        f"{here / 'test_conformance.py'}::test_circuits_of_the_package[compiled-learning]",
         f"{here / 'test_algebra.py'}::test_circuit",
     ]
     done = subprocess.run(

@@ -133,7 +133,7 @@ def test_command_line(tmp_path, capsys):
         ([], "usage: python -m sbp.app.lab FILE.js"),
         (["--help"], "usage: python -m sbp.app.lab FILE.js"),
         (["data.json"], "cannot write data.json: the lab's data is a script; allowed: a name in"),
-        ([str(tmp_path / "data.js" / "data.js")], "cannot write"),
+        ([str(tmp_path / "data.js" / "data.js")], "data.js is not a folder"),
     ):
         assert lab.main(arguments) == 2
         said = capsys.readouterr()

@@ -18,7 +18,9 @@ from sbp.app.cli.paths import WritesFolder, command
     default="build/card",
 )
 def card(folder: Path) -> None:
-    """Write the benchmark card: what a chip has to be told, and what it has to give.
+    """Write the benchmark card for builders of other chips.
+
+    It says what a chip has to be told, and what it has to give.
 
     DIR (default build/card) then holds the card as a page and as JSON, and what it names: the
     learning and the inference circuit as program files, a random start and the trained network as

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sbp.errors import SbpError
-from sbp.run import Run
+from sbp.run import Run, faults
 
 
 class LavaError(SbpError, RuntimeError):
@@ -31,6 +31,9 @@ class LavaRun(Run):
 
     def faults(self) -> dict[str, int]:
         """As `Run.faults`, and the departures."""
-        return super().faults() | {
+        state = self.state.copy()
+        for held in state.weights.values():
+            held &= ~1  # the stock learning model may leave the grid: a departure, told below
+        return faults(self.program, state, self.counters) | {
             f"{kind} in which Lava departed from the chip": n for kind, n in self.departures.items()
         }
