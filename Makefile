@@ -1,11 +1,14 @@
 # Needs only python3 (with venv and pip), git and make: every target first makes the environment
 # it runs in.  Options for a command go in ARGS, options for pytest in PYTEST_ARGS:
 #   make reproduce ARGS=--help        make test PYTEST_ARGS="-k gating -x"
+# Tests run in JOBS processes, whole files in each.
 
 ARGS ?=
 PYTEST_ARGS ?=
+JOBS ?= 2
 PYTHON := .venv/bin/python
 CHAPTER := notebooks/01_neuron.ipynb
+AT_ONCE = $(if $(PYTEST_ARGS),,-n $(JOBS) --dist loadfile)
 EXTRAS := lava book lab distributed nir dev
 
 # Bytecode saves seconds at each start, and nothing outside the environment may leak in.
@@ -53,7 +56,8 @@ lab: env  ## open the first chapter in JupyterLab
 	    $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 test: env  ## run all tests but the browser's
-	$(PYTHON) -m pytest -m "not browser and not parameters$(NO_LAVA)$(NO_TOOLS)" $(PYTEST_ARGS)
+	$(PYTHON) -m pytest $(AT_ONCE) -m "not browser and not parameters$(NO_LAVA)$(NO_TOOLS)" \
+	    $(PYTEST_ARGS)
 
 coverage: env  ## run the tests and say which lines they run: htmlcov/index.html
 	$(PYTHON) -m pytest -m "not browser and not parameters$(NO_LAVA)$(NO_TOOLS)" --cov \
@@ -63,11 +67,11 @@ kill-points: env  ## kill every writing command at each of its writes, and let e
 	SBP_KILL_EVERY=1 $(PYTHON) -m pytest tests/test_kill_points.py $(PYTEST_ARGS)
 
 test-newest: .venv-newest/.ready  ## the tests without Lava and the book, on the newest Python found
-	.venv-newest/bin/python -m pytest -m "not browser and not lava and not book$(NO_TOOLS)" \
+	.venv-newest/bin/python -m pytest $(AT_ONCE) -m "not browser and not lava and not book$(NO_TOOLS)" \
 	    $(PYTEST_ARGS)
 
 test-lowest: .venv-lowest/.ready  ## the same with the oldest packages that pyproject.toml allows
-	.venv-lowest/bin/python -m pytest -m "not browser and not lava and not book and not slow" \
+	.venv-lowest/bin/python -m pytest $(AT_ONCE) -m "not browser and not lava and not book and not slow" \
 	    $(PYTEST_ARGS)
 
 test-parameters: env  ## run the chapters over the whole ranges of their parameters (half an hour)
