@@ -66,6 +66,9 @@ coverage: env  ## run the tests and say which lines they run: htmlcov/index.html
 kill-points: env  ## kill every writing command at each of its writes, and let each write fail
 	SBP_KILL_EVERY=1 $(PYTHON) -m pytest tests/test_kill_points.py $(PYTEST_ARGS)
 
+mutations: env  ## damage every kind of file that is read, a thousand times each (ten minutes)
+	SBP_MUTATIONS=1000 $(PYTHON) -m pytest tests/test_mutations.py $(PYTEST_ARGS)
+
 test-newest: .venv-newest/.ready  ## the tests without Lava and the book, on the newest Python found
 	.venv-newest/bin/python -m pytest $(AT_ONCE) -m "not browser and not lava and not book$(NO_TOOLS)" \
 	    $(PYTEST_ARGS)

@@ -56,3 +56,12 @@ def did_you_mean(name: str, names: Iterable[str]) -> str | None:
     """What to do about an unknown `name`: try the one of `names` that it is nearly; else None."""
     close = get_close_matches(name.lower(), list(names), n=1, cutoff=0.55)
     return f"did you mean {close[0]}?" if close else None
+
+
+def brief(error: BaseException) -> str:
+    """What somebody else's exception says, for a message of ours: one line, no longer than needed.
+
+    Some paste all they have read into their message.
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:197]}..."

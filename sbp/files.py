@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from sbp.errors import FileError
+from sbp.errors import FileError, brief
 
 TEMPORARY = ".sbp-tmp-"  #: the name of every half-written file begins so, and of no other
 
@@ -251,9 +251,11 @@ def _reading(path: Path, what: str) -> Iterator[None]:
     except (MemoryError, KeyboardInterrupt):
         raise
     except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise FileError(f"{path} is no {what}, or is truncated or corrupted ({error})") from None
+        raise FileError(
+            f"{path} is no {what}, or is truncated or corrupted ({brief(error)})"
+        ) from None
     except Exception as error:  # zlib.error and friends: a damaged member
-        raise FileError(f"{path} is damaged ({error})") from None
+        raise FileError(f"{path} is damaged ({brief(error)})") from None
 
 
 def _check_zip(stream: BinaryIO, path: Path, what: str) -> None:
@@ -352,7 +354,7 @@ def parse_json(text: str | bytes, place: str) -> Any:
     except RecursionError:
         raise FileError(f"{place}: it is nested too deeply", allowed=f"{DEEPEST_JSON}") from None
     except ValueError as error:
-        raise FileError(f"{place} ({error})") from None
+        raise FileError(f"{place} ({brief(error)})") from None
     level, depth = [value], 0
     while level := [item for outer in level for item in _items(outer) if _items(item)]:
         depth += 1

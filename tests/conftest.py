@@ -33,7 +33,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def wait_for(what, seconds=60):
+#: Seconds after which a started process counts as hung.  It takes as long as that where the machine
+#: is busy and all kernels are compiled anew.
+PATIENCE = 300
+
+
+def wait_for(what, seconds=PATIENCE):
     """Call `what` until it gives something true, and return that."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

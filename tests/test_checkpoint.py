@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import ENVIRONMENT
+from conftest import ENVIRONMENT, PATIENCE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -150,7 +150,7 @@ print("went on")
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", -signal.SIGINT), ("SIGTERM", 143)])
 def test_a_script_ends_as_scripts_do(name, code):
     done = subprocess.run([sys.executable, "-c", SCRIPT, name], env=ENVIRONMENT, text=True,
-                          capture_output=True, timeout=60, check=False)  # fmt: skip
+                          capture_output=True, timeout=PATIENCE, check=False)  # fmt: skip
     assert (done.returncode, done.stdout) == (code, "")
 
 
@@ -461,14 +461,14 @@ def test_killed_at_20_random_moments(tmp_path, start):
     python = [sys.executable, "-W", "ignore::DeprecationWarning"]  # it warns of fork and threads
     killer = subprocess.run(
         [*python, "-c", KILLER, *arguments], env=ENVIRONMENT, capture_output=True, text=True,
-        timeout=120, check=False, cwd=tmp_path,
+        timeout=PATIENCE, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert (killer.returncode, killer.stderr) == (0, "")
     with np.load(folder.newest, allow_pickle=False) as archive:
         reached = len(json.loads(str(archive["header"]))["epochs"])
     assert 10 < reached < 500, "the moments of death missed the training"
     last = start(*arguments)
-    assert last.wait(timeout=120) == 0, last.stderr.read()
+    assert last.wait(timeout=PATIENCE) == 0, last.stderr.read()
     expected = train(data.load("digits"), Settings("algebra", 200, 500))
     history = json.loads(folder.history.read_text())
     assert history["digest"] == expected.digest
@@ -497,7 +497,7 @@ def test_ctrl_c_saves_and_resume_goes_on(tmp_path, start, sbp, number, code, wor
     process = start("train", "--epochs", "100000", *common, "--json", json_file)
     wait_for_epoch(process, 3)
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
     last = err.splitlines()[-1]
     assert last.startswith(f"sbp: {word}")
@@ -520,7 +520,7 @@ def test_ctrl_c_without_a_folder(start):
     process = start("train", "--epochs", "100000", "--hidden", "10", "--samples", "40")
     wait_for_epoch(process, 2)
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 130
+    assert process.wait(timeout=PATIENCE) == 130
     assert process.stderr.read().splitlines()[-1].endswith("nothing is kept without --out")
 
 
@@ -530,7 +530,7 @@ def test_ctrl_c_while_another_command_works(start, tmp_path, monkeypatch):
     # The list of imports tells when the command is at work.
     assert any(line.split()[-1:] == ["sbp.plots"] for line in process.stderr)
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 130
+    assert process.wait(timeout=PATIENCE) == 130
     err = process.stderr.read()
     assert err.splitlines()[-1].startswith("sbp: interrupted")
     assert "Traceback" not in err
@@ -594,7 +594,7 @@ def test_a_file_that_cannot_grow_is_no_traceback(tmp_path):
                  "--out", str(tmp_path / "run")]  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, *arguments], env=ENVIRONMENT, capture_output=True,
-        text=True, timeout=60, check=False,
+        text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert done.returncode == 2
     assert "sbp: error: cannot write" in done.stderr.splitlines()[-1]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import PATIENCE
 
 from sbp import algebra
 from sbp.circuits import inference_circuit, learning_circuit
@@ -269,7 +270,7 @@ def test_a_claim_of_another_package_is_found_measured_and_fingerprinted(tmp_path
         env = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "COLUMNS": "100"}
         return subprocess.run(
             [sys.executable, "-m", "sbp", "reproduce", *map(str, arguments)], env=env,
-            cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+            cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
 
     done = sbp("their-claim", "--out", tmp_path / "out")

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
-from conftest import ENVIRONMENT, wait_for
+from conftest import ENVIRONMENT, PATIENCE, wait_for
 
 from sbp import engines
 from sbp.app.cli import cli, main, options
@@ -301,13 +301,18 @@ def test_advice_fits_what_is_in_the_folder(sbp, refused, tmp_path, monkeypatch):
     assert (tmp_path / "x.csv").read_text().startswith("matrix")
 
 
+#: A shell says 130 to both.  Python ends by the signal itself where the interrupt once came while
+#: a text was executed, as happens in imports that make data classes.
+BY_CTRL_C = 130, -signal.SIGINT
+
+
 def test_ctrl_c_in_a_picture_s_training(start, tmp_path):
     process = start("plot", "raster", "--hidden", 2000, "--epochs", 99_999, "--out",
                     tmp_path / "r.png")  # fmt: skip
     time.sleep(4)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode in BY_CTRL_C
     assert err.splitlines()[-1] == "sbp: interrupted"
     assert "Traceback" not in out + err
 
@@ -320,11 +325,11 @@ def test_ctrl_c_in_a_terminal_ends_a_sweep_in_one_line(start, tmp_path):
     )  # fmt: skip
     time.sleep(8)
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 130
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode in BY_CTRL_C
     assert "Traceback" not in out + err, err
     assert err.splitlines()[-1] == "sbp: interrupted"
-    wait_for(lambda: not group_lives(process.pid), seconds=30)
+    wait_for(lambda: not group_lives(process.pid), seconds=PATIENCE)
 
 
 def test_curves_average_seeds_and_nothing_else(sbp, refused, tmp_path, monkeypatch):
@@ -614,7 +619,7 @@ def test_a_reader_that_goes_away_is_no_error(start):
         process = start(*arguments)
         process.stdout.close()
         process.stdout = None
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 141
         assert "Traceback" not in err
         assert "BrokenPipe" not in err
@@ -625,7 +630,7 @@ def test_compilation_is_announced_once_and_cached(start, tmp_path, monkeypatch):
     seen = []
     for _ in range(2):
         process = start("train", *SMALL, "--epochs", 1)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
         seen.append(err.count("compiling the kernels"))
     assert seen == [1, 0]
@@ -649,7 +654,7 @@ def test_a_terminal_gets_a_live_bar(start):
             break
         seen += part
     os.close(leader)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=PATIENCE) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
     assert re.search(r"epoch \d+/400 [━╸╺ ]+ spike \d\d\.\d\d %  membrane \d\d\.\d\d %", text)
     assert re.search(r"membrane \d\d\.\d\d % [\d.,]+ m?s left", text)

@@ -6,6 +6,7 @@ nodes, with Euler's rule; it knows neither `sbp.app.exchange` nor the package ni
 
 import importlib.util
 import json
+import re
 import shutil
 from itertools import pairwise
 
@@ -20,7 +21,8 @@ from hypothesis import strategies as st
 from sbp import algebra
 from sbp.app import exchange
 from sbp.app.cli import exchange as command
-from sbp.errors import SbpError
+from sbp.app.exchange import reading
+from sbp.errors import FileError, SbpError
 from sbp.files import arrays_digest
 from sbp.learn import checkpoint, data, pretrained
 from sbp.learn.training import initial_weights
@@ -464,7 +466,7 @@ def test_a_file_with_flipped_bytes_is_read_or_refused(tmp_path, weights):
     good = exchange.write(tmp_path / "n.nir", weights).read_bytes()
     rng = np.random.default_rng(0)
     refusals = []
-    for _ in range(25):
+    for _ in range(12):
         broken = bytearray(good)
         for place in rng.integers(0, len(good), 4):
             broken[place] ^= int(rng.integers(1, 256))
@@ -477,6 +479,19 @@ def test_a_file_with_flipped_bytes_is_read_or_refused(tmp_path, weights):
             algebra.Network(read)  # whatever was read, a chip could hold it
     assert refusals
     assert not [text for text in refusals if "\n" in text]
+
+
+def test_a_file_without_an_end_is_given_up(tmp_path, weights, monkeypatch):
+    """An entry of HDF5's heap of texts that has no length: the library looks for the next."""
+    content = exchange.write(tmp_path / "n.nir", weights).read_bytes()
+    entry = re.compile(rb"[^\0]\0.\0{5}\x05\0{7}input\0{3}", re.DOTALL)
+    assert entry.search(content)
+    (tmp_path / "b.nir").write_bytes(entry.sub(bytes(24), content))
+    monkeypatch.setattr(reading, "PATIENCE", 8)
+    with pytest.raises(
+        FileError, match=r"b\.nir is damaged: the HDF5 library has not ended after 8"
+    ):
+        exchange.read(tmp_path / "b.nir")
 
 
 def test_import_keeps_what_is_there(refused, sbp, run, tmp_path):

@@ -131,6 +131,11 @@ def test_a_name_that_is_no_text(tmp_path, monkeypatch):
         "verify t.npz",
         "plot raster --dataset NAME --hidden 4 --out r.svg",
         "export run NAME.csv",
+        "train --hidden 4 --epochs 1 --samples 9 --out NAME.run --quiet",
+        "evaluate NAME.run",
+        "export NAME.run NAME.nir",
+        "import NAME.nir --out NAME.import",
+        "sweep --dataset NAME --hidden 4 --epochs 1 --out NAME.sweep",
     ):
         words = [word.replace("NAME", name) for word in typed.split()]
         code, _, err = in_encoding(monkeypatch, "utf-8", *words)

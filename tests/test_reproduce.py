@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import PATIENCE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -772,7 +773,7 @@ def test_ctrl_c_stops_at_once_and_keeps_what_is_done(start: Any, tmp_path: Path)
         assert time.monotonic() < end
     time.sleep(1)
     process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=30)
+    _, rest = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "Traceback" not in rest
     assert "interrupted" in rest

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ENVIRONMENT, wait_for
+from conftest import ENVIRONMENT, PATIENCE, wait_for
 
 from sbp import loihi
 from sbp.errors import MissingDependency, SpecError
@@ -199,7 +199,7 @@ def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
         "print([record['sizes'] for record in records])\n"
     )
     done = subprocess.run([sys.executable, script], env=ENVIRONMENT, cwd=tmp_path, text=True,
-                          capture_output=True, timeout=120, check=False)  # fmt: skip
+                          capture_output=True, timeout=PATIENCE, check=False)  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "[[64, 5, 10], [64, 6, 10]]\n"
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from conftest import ENVIRONMENT
+from conftest import ENVIRONMENT, PATIENCE
 
 from sbp import engines
 from sbp.circuits import inference_circuit, learning_circuit
@@ -453,6 +453,6 @@ def test_training_in_a_notebook_s_thread(digits):
         "t.join()\n"
     )
     done = subprocess.run([sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True,
-                          text=True, check=False, timeout=60)  # fmt: skip
+                          text=True, check=False, timeout=PATIENCE)  # fmt: skip
     few = data.load("digits").take(50)
     assert done.stdout.strip() == train(few, Settings("algebra", 4, 1)).digest

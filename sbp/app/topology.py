@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sbp import loihi
-from sbp.errors import FileError
+from sbp.errors import FileError, brief
 from sbp.program import NO_MATRIX, ONE_TO_ONE, Program
 
 #: the authors' names -> ours; gates g00, g01, ... are g0, g1, ...
@@ -69,7 +69,7 @@ class _Reader:
         except OSError as error:
             raise FileError(f"{path} cannot be read: {error.strerror}") from None
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            raise FileError(f"{path} is no Python file ({error})") from None
+            raise FileError(f"{path} is no Python file ({brief(error)})") from None
         for statement in tree.body:
             if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
                 self._assign(statement.targets[0], self.value(statement.value))

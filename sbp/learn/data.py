@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Any
 from warnings import warn
 
-from sbp.errors import DataError, did_you_mean
+from sbp.errors import DataError, brief, did_you_mean
 from sbp.learn import own
 from sbp.learn.dataset import ARRAYS, Dataset, Pictures, Root, Source, binarise
 from sbp.learn.idx import IdxPictures, data_root
@@ -95,7 +95,7 @@ def source(name: str) -> Source:
         found = others[name].load()
     except Exception as error:  # whatever a stranger's module raises
         raise DataError(
-            f"{label} cannot be loaded: {error}",
+            f"{label} cannot be loaded: {brief(error)}",
             do="repair or uninstall the package that brings it",
         ) from error
     if not isinstance(found, Source):

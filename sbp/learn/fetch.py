@@ -24,7 +24,7 @@ from typing import BinaryIO
 
 import filelock
 
-from sbp.errors import DataError, FileError
+from sbp.errors import DataError, FileError, brief
 
 #: Seconds to wait for a connection, and for the next bytes once connected.
 TIMEOUT = (10.0, 30.0)
@@ -250,7 +250,7 @@ def _transfer(url: str, part: Path, wanted: Wanted, advance: Advance) -> None:
                     advance(url, done, total)
                     moves.check(len(chunk))
     except requests.HTTPError as error:
-        raise _GaveUp(str(error).split(" for url", 1)[0]) from error
+        raise _GaveUp(brief(error).split(" for url", 1)[0]) from error
     except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
         raise _GaveUp("timed out") from error
     except (urllib3.exceptions.ProtocolError, urllib3.exceptions.ResponseError) as error:

@@ -35,7 +35,7 @@ from warnings import warn
 import numpy as np
 from platformdirs import user_cache_dir
 
-from sbp.errors import DataError, FileError
+from sbp.errors import DataError, FileError, brief
 from sbp.files import ALWAYS, TIMES
 from sbp.learn.dataset import Pictures, Root
 from sbp.learn.fetch import Wanted, fetch, fetch_with_torchvision, tidy
@@ -195,7 +195,7 @@ def open_unpacked(path: Path) -> Iterator[tuple[BinaryIO, int]]:
             with gzip.GzipFile(fileobj=raw) as stream:
                 yield stream, size  # type: ignore[misc]
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"data file {path} cannot be unpacked: {error}") from error
+        raise DataError(f"data file {path} cannot be unpacked: {brief(error)}") from error
     except OSError as error:
         if isinstance(error, FileError):
             raise

@@ -57,8 +57,9 @@ def in_threads(
     keys = list(keys)
     found: dict[Key, Value] = {}
     with ThreadPoolExecutor(workers or cores()) as pool:
-        futures = {pool.submit(one, key, check): key for key in keys}
         try:
+            # An interrupt may come while a thread starts: it runs, and the pool has not noted it.
+            futures = {pool.submit(one, key, check): key for key in keys}
             for future in as_completed(futures):
                 key = futures[future]
                 found[key] = future.result()

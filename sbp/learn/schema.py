@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from sbp.errors import FileError
+from sbp.errors import FileError, brief
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0, le=1e12)]
@@ -70,5 +70,5 @@ def check(value: Any, form: type[Form], place: str) -> Form:
     """
     try:
         return msgspec.convert(value, form)
-    except msgspec.ValidationError as error:
-        raise FileError(f"{place}: {error}") from None
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # a key that is no text
+        raise FileError(f"{place}: {brief(error)}") from None

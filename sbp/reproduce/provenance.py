@@ -274,14 +274,19 @@ def checksum(record: Mapping[str, Any]) -> str:
     """SHA-256 over everything in `record` but its own checksum."""
     content = {key: value for key, value in record.items() if key != "checksum"}
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_bytes(text)).hexdigest()
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
     """Write `record` with its checksum, whole or not at all; a list of numbers on one line."""
     text = json.dumps({**record, "checksum": checksum(record)}, indent=1, ensure_ascii=False)
     text = re.sub(r"\[\n\s*([^][{}\"]*?)\s*\]", _on_one_line, text) + "\n"
-    write_atomic(path, lambda stream: stream.write(text.encode()))
+    write_atomic(path, lambda stream: stream.write(_bytes(text)))
+
+
+def _bytes(text: str) -> bytes:
+    # A file name that is no text holds lone surrogates, which JSON writes as escapes.
+    return text.encode(errors="backslashreplace")
 
 
 def _on_one_line(found: re.Match[str]) -> str:

@@ -134,5 +134,5 @@ def quietly(context: click.Context, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    with open(os.devnull, "w") as nothing, redirect_stdout(nothing), silence():
+    with open(os.devnull, "w", errors="sbp") as nothing, redirect_stdout(nothing), silence():
         yield

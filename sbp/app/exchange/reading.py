@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sbp.app.exchange.grid import Loss, quantise
-from sbp.errors import FileError, MissingDependency, SpecError
+from sbp.errors import FileError, MissingDependency, SpecError, brief
 from sbp.weights import Weights, layer_names
 
 NEURONS = ("CubaLIF", "LIF", "IF", "Threshold")
@@ -26,6 +26,7 @@ ORDER = "the chain Input, then Affine or Linear and neurons for every layer, Out
 
 LARGEST = 1 << 30  #: bytes of numbers that a file may declare
 DENSEST = 1000  #: declared bytes for each that is stored, in a file of a real network
+PATIENCE = 120  #: seconds that reading a file may take
 FREE = 1 << 24  #: bytes that may be declared whatever is stored
 
 
@@ -43,7 +44,7 @@ def package() -> ModuleType:
         import nir
     except ModuleNotFoundError as error:
         if error.name != "nir":
-            raise MissingDependency(f"the package nir cannot be imported: {error}") from None
+            raise MissingDependency(f"the package nir cannot be imported: {brief(error)}") from None
         raise MissingDependency(
             "NIR files need the package nir, which is not installed",
             do="run: pip install 'spiking-backprop[nir]'",
@@ -105,14 +106,20 @@ def read(path: str | Path) -> tuple[Weights, dict[str, Loss], dict[str, str]]:
 def _try_outside(path: Path) -> None:
     """Read the file in a process of its own first.
 
-    On some damaged files the HDF5 library ends the whole process instead of raising.
+    On some damaged files the HDF5 library ends the whole process instead of raising, or never ends.
     """
     package()
-    order = f"from {__name__} import _try; import sys; _try(sys.argv[1])"
-    done = subprocess.run([sys.executable, "-c", order, path], capture_output=True)
-    if done.returncode:
+    order = f"import sys; sys.path = {sys.path!r}; from {__name__} import _try; _try(sys.argv[1])"
+    words = [sys.executable, "-c", order, path]
+    try:
+        ended = subprocess.run(words, capture_output=True, timeout=PATIENCE).returncode
+    except subprocess.TimeoutExpired:
+        ended, how = -1, f"has not ended after {PATIENCE} seconds"
+    else:
+        how = "crashes"
+    if ended < 0 or ended > 255:  # by a signal, or as Windows says it
         raise FileError(
-            f"{path} is damaged: the HDF5 library crashes when it reads it",
+            f"{path} is damaged: the HDF5 library {how} when it reads it",
             do="give a file that nir.write, or a simulator's export, has written",
         )
 
@@ -137,7 +144,7 @@ def _read_graph(path: Path) -> Any:
             declared, stored = _sizes(file)
     except Exception as error:
         raise FileError(
-            f"{path} is no NIR file, or is truncated or corrupted ({_one_line(error)})",
+            f"{path} is no NIR file, or is truncated or corrupted ({brief(error)})",
             do="give a file that nir.write, or a simulator's export, has written",
         ) from None
     if declared > LARGEST or (declared > FREE and declared > DENSEST * stored):
@@ -159,7 +166,7 @@ def _read_graph(path: Path) -> Any:
         return nir.read(str(path), **options)
     except Exception as error:  # assertions and whatever else a damaged node raises
         raise FileError(
-            f"{path}: nir {getattr(nir, 'version', '')} cannot read it ({_one_line(error)})"
+            f"{path}: nir {getattr(nir, 'version', '')} cannot read it ({brief(error)})"
         ) from None
 
 
@@ -360,7 +367,3 @@ def _size(types: Any) -> int:
 
 def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
