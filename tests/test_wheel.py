@@ -151,7 +151,8 @@ def test_the_committed_results_are_judged_outside_a_clone(machine):
 def test_a_trace_that_is_not_there_names_those_that_are(machine):
     done = machine.sbp("sbp verify lerning_16_8_4_order")
     assert done.returncode == 2
-    assert "learning_16_8_4_order" in done.stderr
+    assert "learning_64_24_10" in done.stderr
+    assert "did you mean learning_16_8_4_order?" in done.stderr
 
 
 def record_line(name, content):

@@ -92,9 +92,10 @@ class Trace(Reads):
 
         ours = {file.stem: file for file in sorted(shipped.folder("traces").glob("*.npz"))}
         if path.name not in ours:
+            hint = did_you_mean(path.name, ours)
             self.fail(
                 f"{path} is neither a file nor a trace that comes with the package; "
-                f"those are {', '.join(ours)}",
+                f"those are {', '.join(ours)}" + (f"; {hint}" if hint else ""),
                 param,
                 ctx,
             )
