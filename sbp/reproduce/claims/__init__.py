@@ -28,7 +28,7 @@ GROUP = "sbp.claims"  #: entry points of other packages: each names a module of 
 #: Our own, in the order of the table.
 MODULES = (
     "sizes", "steps", "placement", "digits", "mnist_5k", "accuracy", "watched", "bounds", "fashion",
-    "fashion_numpy", "off_chip", "costs", "table_1", "depth", "voting", "beyond",
+    "fashion_numpy", "off_chip", "idealisations", "costs", "table_1", "depth", "voting", "beyond",
 )  # fmt: skip
 
 BROKEN: dict[str, str] = {}  #: entry points that could not be used, and why
