@@ -15,18 +15,19 @@
 # strength of its closing gates.
 #
 # **You will**
-# - take out every gate of the circuit, one at a time, and see what the network still
-#   learns,
+# - take out every opening gate of the circuit, one at a time, and see what the network
+#   still learns, with error bars,
 # - replace the copies of $W_2$ by something else: is that still backpropagation?
 # - lose spikes and pixels,
 # - see circuit and algebra part at the end of the weights' range,
 # - find the closing gate's limit, first on paper, then with pictures of clothes.
 #
-# **You need** [the full circuit](05_full_circuit.ipynb). **Running time:** about a
-# minute on two cores.
+# **You need** [the full circuit](05_full_circuit.ipynb). **Running time:** about two
+# minutes on two cores.
 
 # %%
 import warnings
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -36,6 +37,7 @@ from sbp.app.notebook import ProgressBar, TrainingBar, fashion_mnist, mnist, sho
 from sbp.circuits import learning_circuit
 from sbp.engines import compiled
 from sbp.learn import data, pretrained
+from sbp.learn.parallel import in_threads
 from sbp.learn.training import (
     Measures,
     Settings,
@@ -46,13 +48,14 @@ from sbp.learn.training import (
     train,
 )
 from sbp.plots import raster
-from sbp.plots.charts import bars, curves, histogram
+from sbp.plots.charts import curves, histogram, mean_and_error, points
 from sbp.program import lower
 from sbp.run import ALL_SPIKES
 from sbp.spec import MatrixWeight, Parameter
 
-# %% quick={"EPOCHS": 1, "EVERY": 6, "FASHION": 3000} tags=["parameters"]
-EPOCHS = 10  # 1 to 100: for each damaged network
+# %% quick={"EPOCHS": 1, "SEEDS": 4, "EVERY": 6, "FASHION": 3000} tags=["parameters"]
+EPOCHS = 3  # 1 to 20: for each damaged network
+SEEDS = 5  # 4 to 10: starts of each
 EVERY = 1  # 1 to 31: take out every opening gate; 6: every sixth
 FASHION_EPOCHS = 5  # 1 to 20: for the network that learns clothes
 FASHION = 60_000  # 1000 to 60_000: pictures of clothes, at most
@@ -61,86 +64,155 @@ FASHION = 60_000  # 1000 to 60_000: pictures of clothes, at most
 # ## A missing gate
 #
 # The ring has 45 gating projections, 31 that open and 14 that close. We remove each
-# opening one in turn, train a small network on scikit-learn's digits, and test it by
-# membrane. The forward pass of the test is always intact: what we measure is what was
-# *learned*.
+# opening one in turn, train the paper's network, 400-400-10, on 4,000 digits of MNIST,
+# and test it by membrane on another 1,000. The forward pass of the test is always
+# intact: what we measure is what was *learned*. Each circuit learns from several
+# starts, the same ones for all, because one start says little: after so few digits two
+# trainings of the *intact* circuit can be ten points apart.
 
 # %%
 # Damaged circuits learn where they should not.
 warnings.simplefilter("ignore", RuntimeWarning)
-digits = data.load("digits")
-targets = one_hot(digits.y_train, 10)
-sizes = (64, 64, 10)
+pictures = data.load("mnist-5k")  # comes with the package
+targets = one_hot(pictures.y_train, 10)
+sizes = (400, 400, 10)
 intact = learning_circuit(sizes)
 
 
-def learn(circuit, weights, epochs=EPOCHS, seed=0):
-    """Train a circuit on the digits; membrane accuracy of the test, in percent."""
-    program = lower(circuit)
+def membrane(weights):
+    """Membrane accuracy on the test digits, in percent."""
+    used = {name: weights[name] for name in ("W1", "W2")}
+    found = Measures.of(*outputs(pictures.x_test, used), pictures.y_test)
+    return 100 * found.membrane
+
+
+def learn(program, seed):
+    """Train a circuit; those with another way back have random weights B there."""
+    weights = dict(initial_weights(sizes, seed))
+    if any(name == "B" for name, _, _ in program.parameters):
+        weights["B"] = initial_weights(sizes, 100 + seed)["W2"]
     state = program.state(weights)
-    for epoch in range(1, epochs + 1):
+    for epoch in range(1, EPOCHS + 1):
         order = epoch_order(seed, epoch, len(targets))
-        stimulus = {"input": digits.x_train[order], "target": targets[order]}
+        stimulus = {"input": pictures.x_train[order], "target": targets[order]}
         state = compiled.run(program, state, stimulus).state
-    learned = {name: program.weights(state)[name] for name in ("W1", "W2")}
-    return 100 * Measures.of(*outputs(digits.x_test, learned), digits.y_test).membrane
+    return membrane(program.weights(state))
 
 
-start = initial_weights(sizes, 0)
+def learn_all(circuits):
+    """Accuracy of every circuit for every seed, a thread for each core."""
+    programs = {name: lower(circuit) for name, circuit in circuits.items()}
+    keys = [(name, seed) for name in circuits for seed in range(SEEDS)]
+    bar, done = ProgressBar(len(keys), "trainings"), []
+
+    def one(key, check):
+        check()
+        return learn(programs[key[0]], key[1])
+
+    def finished(key, value):
+        done.append(key)
+        bar(len(done))
+
+    found = in_threads(one, keys, finished=finished)
+    return {name: [found[name, seed] for seed in range(SEEDS)] for name in circuits}
+
+
+def without(*gates):
+    left = [p for p in intact.projections if all(p is not gate for gate in gates)]
+    return replace(intact, projections=tuple(left))
+
+
 gates = [p for p in intact.projections if p.source.startswith("g") and p.kind != "ring"]
 opening = [p for p in gates if p.kind != "close"]
-assert len(gates) == 45
-whole = learn(intact, start)
+closing = [p for p in gates if p.kind == "close"]
+assert (len(opening), len(closing)) == (31, 14)
+lesions = {f"{p.source} {p.kind} {p.target}": without(p) for p in opening[::EVERY]}
+circuits = {"intact": intact, "no closing gate": without(*closing), **lesions}
+scores = learn_all(circuits)
+untrained = [membrane(initial_weights(sizes, seed)) for seed in range(SEEDS)]
 
-lesions, bar = {}, ProgressBar(len(opening[::EVERY]), "damaged networks")
-for done, gate in enumerate(opening[::EVERY], 1):
-    rest = tuple(p for p in intact.projections if p is not gate)
-    lesions[f"{gate.source} {gate.kind} {gate.target}"] = learn(
-        replace(intact, projections=rest), start
-    )
-    bar(done)
 
 # %%
-ranked = sorted(lesions.items(), key=lambda item: item[1])
+def apart(first, second):
+    """-1, 0 or 1: whether `first` is lower or higher than `second`, seed by seed.
+
+    Only a mean difference of more than three standard errors counts.
+    """
+    mean, error = mean_and_error(np.subtract(first, second))
+    return int(np.sign(mean)) if abs(mean) > 3 * error else 0
+
+
+def kind(name):
+    if apart(scores[name], untrained) <= 0:
+        return "no better than untrained"
+    return {
+        -1: "worse than intact",
+        0: "not told apart from intact",
+        1: "better than intact",
+    }[apart(scores[name], scores["intact"])]
+
+
+ranked = sorted(lesions, key=lambda name: np.mean(scores[name]))
+names = ["intact", *ranked]
 show(
-    bars(
-        ["intact", *(name for name, _ in ranked)],
-        [whole, *(value for _, value in ranked)],
-        ylabel="membrane accuracy, %",
-        form="{:.0f}",
+    points(
+        {name: scores[name] for name in names},
+        groups={"intact": "intact"} | {name: kind(name) for name in ranked},
+        lines={"untrained": float(np.mean(untrained))},
+        xlabel="membrane accuracy, %",
         title="What is learned without one gate",
     ),
-    "Each bar is a network trained without one of the gates that open populations, "
-    "worst first. A tenth is guessing.",
+    "Each row is the circuit without one of the gates that open populations: a dot for "
+    f"each of {SEEDS} seeds, and their mean with its standard error. The line is the "
+    "network before any training: it guesses.",
+    pictures,
 )
-assert whole > max(15, ranked[0][1] + 5)
+for name, count in Counter(map(kind, ranked)).items():
+    print(f"{count:2d} {name}")
+
+# %%
 if EVERY == 1:
-    mute = {lesions[name] for name in ("g2 gate h<", "g6 gate x_mem", "g6 gate h_box")}
-    assert len(mute) == 1
-    assert 12 <= sum(value < 20 for value in lesions.values()) <= 20
+    three = [scores[name] for name in ("g2 gate h<", "g6 gate x_mem", "g6 gate h_box")]
+    assert three[0] == three[1] == three[2]
+if (EPOCHS, SEEDS, EVERY) == (3, 5, 1):
+    assert Counter(map(kind, ranked)) == {
+        "no better than untrained": 15,
+        "worse than intact": 8,
+        "not told apart from intact": 8,
+    }
 
 # %% [markdown]
-# Half of the gates are vital: without one of them hardly anything is learned. Others
-# can be spared on this task, for reasons that the timetable tells. Without `g3 gate
-# h_mem`, for example, nothing meets at $W_2$: it stays random, and the hidden layer
-# learns to suit it. And three lesions have *the same* accuracy to the last digit, `g2
-# gate h<`, `g6 gate x_mem` and `g6 gate h_box`: without any of them the hidden layer
-# learns nothing at all, and what remains is an output layer that learns to read a
-# random hidden layer. That is the price of not sending the error back.
+# Half of the gates are vital: with fifteen of the lesions nothing is learned, and the
+# network answers as badly as before it saw a digit. Eight cost between some points and
+# half of everything. The other eight cannot be told apart from the intact circuit by
+# these seeds; their order in the picture means nothing. (Of thirty lesions that change
+# nothing, about one would pass three standard errors by luck.)
+#
+# The timetable says why. Without `g3 gate o<`, for one, no output ever counts as wrong.
+# `g6 gate hT` lets the error through that makes weights of $W_1$ grow, `g10 gate hT`
+# the one that makes them shrink: without one of them the hidden layer learns in one
+# direction only, and that is much worse than not to learn. And three lesions have *the
+# same* accuracy to the last digit, seed by seed: `g2 gate h<`, `g6 gate x_mem` and
+# `g6 gate h_box`. Without any of them the hidden layer learns nothing at all, and what
+# remains is an output layer that learns to read a random hidden layer. The other way
+# round, without `g3 gate h_mem`, nothing meets at $W_2$: it stays random, and the
+# hidden layer learns to suit it, so well that the loss does not show.
 #
 # What about the gates that *close*? All fourteen at once:
 
 # %%
-open_ended = tuple(p for p in intact.projections if p.kind != "close")
-without = learn(replace(intact, projections=open_ended), start)
-print(f"intact {whole:.1f} %, without any closing gate {without:.1f} %")
-assert len(gates) - len(opening) == 14
-assert without == whole
+whole, open_ended = scores["intact"], scores["no closing gate"]
+for what, found in {"intact": whole, "without any closing gate": open_ended}.items():
+    print(f"{what}: {np.mean(found):.2f} %")
+if EPOCHS <= 3:
+    assert whole == open_ended
 
 # %% [markdown]
-# Nothing. At this size no sum ever reaches the 9216 that fires a closed relay, so
-# nothing needs to be held shut. The closing gates are there for large networks, and we
-# come back to them below.
+# Nothing, in so short a training: no sum reaches the 9216 that fires a closed relay, so
+# nothing needs to be held shut. Inputs of the hidden layer grow while it learns, and on
+# the whole of MNIST the first of them go past that limit in the first epochs
+# ([status](../results/status.md), claim `mnist-closing-gate`). The closing gates are
+# there for then, and we come back to them below.
 #
 # ## A broken weight copy
 #
@@ -163,7 +235,7 @@ def way_back(weight, negative):
     return replace(
         intact,
         projections=tuple(changed),
-        parameters=(*intact.parameters, Parameter("B", 10, 64)),
+        parameters=(*intact.parameters, Parameter("B", 10, 400)),
     )
 
 
@@ -173,43 +245,43 @@ fixed = [
 alike = [
     MatrixWeight("B", transpose=True, negate=n, plastic=True) for n in (False, True)
 ]
-ways = {
-    "copies of W2": intact,
-    "random, learns alike": way_back(*alike),
-    "random, fixed": way_back(*fixed),
-    "cut": way_back(None, None),
-}
-scores = {name: [] for name in ways}
-for seed in range(3):
-    start = initial_weights(sizes, seed)
-    other = {**start, "B": initial_weights(sizes, 100 + seed)["W2"]}
-    for name, circuit in ways.items():
-        weights = start if circuit is intact else other
-        scores[name].append(learn(circuit, weights, seed=seed))
-means = {name: float(np.mean(values)) for name, values in scores.items()}
+ways = {"copies of W2": scores["intact"]} | learn_all(
+    {
+        "random, learns alike": way_back(*alike),
+        "random, fixed": way_back(*fixed),
+        "cut": way_back(None, None),
+    }
+)
 show(
-    bars(
-        list(means),
-        list(means.values()),
-        ylabel="membrane accuracy, %, mean of 3 seeds",
-        form="{:.1f}",
+    points(
+        ways,
+        lines={"untrained": float(np.mean(untrained))},
+        xlabel="membrane accuracy, %",
         title="The way back, done differently",
     ),
-    "Accuracy with the weights of the way back as they should be, started elsewhere, "
-    "fixed at random, and cut.",
+    f"Accuracy with the weights of the way back as they should be, started elsewhere, "
+    f"fixed at random, and cut: {SEEDS} seeds, their mean and its standard error.",
+    pictures,
 )
+said = {-1: "worse than", 0: "not told apart from", 1: "better than"}
+for name in ("random, learns alike", "random, fixed"):
+    print(f"{name}: {said[apart(ways[name], whole)]} the copies", end="; ")
+    print(f"{said[apart(ways[name], ways['cut'])]} nothing")
 if EVERY == 1:
-    assert mute == {scores["cut"][0]}  # those three lesions cut the way back
-if EPOCHS >= 10:
-    assert min(means[name] for name in means if name != "cut") > means["cut"] + 10
+    assert scores["g2 gate h<"] == ways["cut"]  # those three lesions cut the way back
+if (EPOCHS, SEEDS) == (3, 5):
+    assert apart(ways["cut"], whole) == -1
+    fixed_ones = ways["random, fixed"]
+    assert apart(fixed_ones, whole) == apart(fixed_ones, ways["cut"]) == 0
 
 # %% [markdown]
-# Only the first is backpropagation. On this small task what counts most is that *some*
-# error comes back: cut the way, and the hidden layer stays as random as it was. Fixed
-# random weights come close to the copies, as the cited paper found for other networks:
-# the weights in front learn to agree with them. Between the first three bars, three
-# seeds and 382 test digits can hardly decide; what sets the first apart is that its
-# hidden error *is* $W_2^T d$, and not something that came to resemble it.
+# Only the first is backpropagation: its hidden error *is* $W_2^T d$. Cut the way, and
+# the hidden layer stays as random as it was; the output layer alone does clearly worse.
+# With random weights on the way back the starts lie far apart. Some do as well as with
+# the copies, others no better than with nothing: the weights in front have to come to
+# agree with them first, which the cited paper describes, and three epochs are short for
+# that. Whether the fixed ones are worse than the copies, or better than nothing, these
+# seeds do not tell. More epochs (`EPOCHS`) bring them nearer to the copies.
 #
 # ## Lost spikes
 #
@@ -259,7 +331,6 @@ show(
 )
 lost = [accuracy[what][2] for what in ("input spikes lost", "hidden spikes lost")]
 assert accuracy["pixels flipped"][2] < min(lost)  # at one in ten
-assert len(digits.x_test) == 382
 
 # %% [markdown]
 # In *learning* the ring is another matter: one lost spike there stops everything, as
@@ -273,9 +344,13 @@ assert len(digits.x_test) == 382
 # first weights start near the bounds, and it happens within one epoch:
 
 # %%
+digits = data.load("digits")  # scikit-learn's, 8 x 8 pixels
 narrow, origin = lower(learning_circuit((64, 24, 10))), initial_weights((64, 24, 10), 0)
-order = epoch_order(0, 1, len(targets))
-stimulus = {"input": digits.x_train[order], "target": targets[order]}
+order = epoch_order(0, 1, len(digits.y_train))
+stimulus = {
+    "input": digits.x_train[order],
+    "target": one_hot(digits.y_train[order], 10),
+}
 run = compiled.run(narrow, narrow.state(origin), stimulus)
 parted = run.faults()["synapses whose copies have parted"]
 print(f"{parted} synapses with copies 2 apart; weights that differ from the circuit's:")
@@ -447,14 +522,12 @@ if fashion:
 # @title Solution 1
 # A relay at rest fires above 9216, and weights end at 254: 37 spikes at least, all
 # over weights near the bound.  hT hears ten outputs, 2540 at most: never.  h hears
-# the pixels of a digit: never here.  Only o, which hears 64 hidden neurons, might.
+# the pixels of a digit and o 400 hidden neurons: both may.
 assert 36 * 254 < 9216 < 37 * 254
 assert 10 * 254 < 9216
-assert digits.x_train.sum(axis=1).max() < 37
-print(
-    f"a digit has {digits.x_train.sum(axis=1).mean():.0f} spikes on average, "
-    f"{digits.x_train.sum(axis=1).max()} at most"
-)
+spikes = pictures.x_train.sum(axis=1)
+assert spikes.max() > 37
+print(f"a digit has {spikes.mean():.0f} spikes on average, {spikes.max()} at most")
 
 # %% tags=["answer"]
 # Exercise 2: your answer
@@ -464,23 +537,26 @@ print(
 # Less well, but far from hopeless: wrong labels push in all directions, right ones
 # in one.
 rng = np.random.default_rng(1)
-noisy = digits.y_train.copy()
+noisy = pictures.y_train.copy()
 wrong = rng.random(len(noisy)) < 0.2
 noisy[wrong] = rng.integers(0, 10, wrong.sum())
-result = train(
-    replace(digits, y_train=noisy), Settings(hidden=64, epochs=max(EPOCHS, 3))
-)
-last = 100 * result.epochs[-1]["membrane"]
-print(f"right labels {whole:.1f} %, a fifth redrawn {last:.1f} %")
-assert last > 20
+found = [
+    train(replace(pictures, y_train=noisy), Settings(epochs=EPOCHS, seed=seed))
+    for seed in range(SEEDS)
+]
+last = [100 * result.epochs[-1]["membrane"] for result in found]
+for what, values in {"right labels": whole, "a fifth redrawn": last}.items():
+    mean, error = mean_and_error(values)
+    print(f"{what}: {mean:.1f} ± {error:.1f} %, {SEEDS} seeds")
+assert np.mean(last) > 20
 
 # %% [markdown]
 # ## Summary
 #
-# - Half of the gates that open are vital; the gates that close matter once sums grow
-#   large.
-# - With random weights on the way back it still learns, but that is no longer
-#   backpropagation.
+# - Half of the gates that open are vital, and a quarter are not missed in a short
+#   training; the gates that close matter once sums grow large.
+# - With random weights on the way back it learns less surely, and that is no longer
+#   backpropagation; without a way back the hidden layer learns nothing.
 # - Recognition bears lost spikes; the ring does not.
 # - Circuit and algebra are equal until a weight of $W_2$ meets a bound, or an input
 #   passes what a closing gate holds. MNIST with 400-400-10 meets neither; narrow

@@ -34,6 +34,7 @@ from sbp.circuits import (
 )
 from sbp.engines import reference
 from sbp.errors import FileError, SpecError
+from sbp.plots import charts
 from sbp.plots.reading import arrivals, groups_of, windows_of
 from sbp.program import lower
 from sbp.run import ALL_SPIKES, Record
@@ -128,6 +129,11 @@ def pictures(run, history):
         "confusion": plots.confusion_matrix(labels, rng.integers(0, 10, 50)),
         "digits": plots.digits(rng.integers(0, 2, (50, 64)), labels, rng.integers(0, 10, 50)),
         "counters": plots.counters_by_phase(run),
+        "points": charts.points(
+            {"intact": [80.0, 88.5, 84.0], "a < b": [11.0, 12.0, 10.5], "none": [50.0]},
+            groups={"intact": "whole", "a < b": "worse", "none": "worse"},
+            lines={"untrained": 9.9}, xlabel="accuracy, %", title="Without",
+        ),
     }  # fmt: skip
 
 
@@ -510,6 +516,28 @@ def test_digits_are_shown_and_wrong_answers_framed():
         assert (drawn.axes.spines["top"].get_linewidth() > 1) == (i in (3, 7))
         assert drawn.axes.get_xlabel() == (f"{labels[i]} → 0" if i in (3, 7) else f"{labels[i]}")
     assert "10 are answered right; wrong and framed: 3 taken for 0 and 7 taken for 0." in fig.alt
+
+
+def test_points_are_the_values_with_their_mean_and_its_standard_error():
+    rows = {"a": [1.0, 2.0, 6.0], "b": [4.0]}
+    fig = charts.points(
+        rows, xlabel="%", title="T", groups={"a": "x", "b": "y"}, lines={"none": 0.5}, form="{:.3f}"
+    )
+    (ax,) = fig.axes
+    for place, (label, values) in enumerate(rows.items()):
+        (dots,) = found(fig, f"values {label}")[f"values {label}"]
+        assert list(dots.get_xdata()) == values
+        assert list(dots.get_ydata()) == [place] * len(values)
+    error = np.std([1, 2, 6], ddof=1) / np.sqrt(3)
+    bars = [c.lines[2][0].get_segments()[0] for c in ax.containers]
+    assert bars[0][:, 0] == pytest.approx([3 - error, 3 + error])
+    assert bars[1][:, 0] == pytest.approx([4, 4]), "one value has no spread that is known"
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["a", "b"]
+    assert f"x: a 3.000 ± {error:.3f}; y: b 4.000 ± 0.000." in fig.alt
+    assert "A line at 0.500: none." in fig.alt
+    for nothing in ({}, {"a": []}):
+        with pytest.raises(SpecError, match="no points to draw"):
+            charts.points(nothing, xlabel="%", title="T")
 
 
 def test_counters_by_phase_add_up(run):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import statistics
 import sys
 from pathlib import Path
 
@@ -56,3 +58,13 @@ def test_right_and_published_numbers_pass_and_wrong_ones_are_written(book: Path)
     assert prose.write() == 1
     assert book.read_text() == f"96.3 % (97.5 %); 3,282{marker}; 3,282{marker}."
     assert prose.faults() == []
+
+
+def test_a_standard_error_is_the_deviation_over_the_root_of_the_number() -> None:
+    name = "membrane, the chip's rule"
+    text = (prose.RESULTS / "idealisations.json").read_text(encoding="utf-8")
+    values = json.loads(text)["values"][name]
+    error = statistics.stdev(values) / len(values) ** 0.5
+    said = prose.value_of("idealisations", name, "error")
+    assert said == f"{statistics.mean(values):.2f} ± {error:.2f} %"
+    assert prose.value_of("idealisations", name, "error bare .1f").endswith(f"± {error:.1f}")

@@ -7,7 +7,7 @@ A number that was measured is followed by a comment that says where it stands:
 
 Before the colon the result (``results/ID.json``), after it the quantity, or a path of keys into any
 other file of results.  After a semicolon the form: ``mean`` leaves the spread out,
-``bare`` the unit, ``.1f`` gives digits.
+``bare`` the unit, ``.1f`` gives digits, ``error`` the standard error of the mean for the spread.
 
 ``python tools/prose.py`` writes the present numbers; ``--check`` says which differ, exit code 1.
 """
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import sys
 from collections.abc import Iterator
@@ -72,8 +73,10 @@ def value_of(id: str, name: str, form: str, results: Path = RESULTS) -> str:
         return f"{found:,{digits or '.0f'}}"
     quantity, values = claim.quantity(name), record["values"][name]
     unit = f" {quantity.unit}" if quantity.unit and "bare" not in words else ""
-    if digits:
+    if digits or "error" in words:
         mean, deviation = mean_and_deviation(values)
+        if "error" in words:
+            digits, deviation = digits or ".2f", deviation / math.sqrt(len(values))
         spread = f" ± {deviation:{digits}}" if len(values) > 1 and "mean" not in words else ""
         return f"{mean:,{digits}}{spread}{unit}"
     said = shown(values, quantity).replace("+-", "±").removesuffix(f" {quantity.unit}")

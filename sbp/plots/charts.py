@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from sbp.errors import SpecError
 from sbp.loihi import SCALE, decay
@@ -260,6 +261,95 @@ def bars(
         + ", ".join(f"{a} {form.format(b)}" for a, b in zip(labels, values, strict=True))
         for name, values in table.items()
     ) + "."  # fmt: skip
+    return fig
+
+
+def mean_and_error(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
+    """Mean, and its standard error: the deviation (n - 1) over the root of n; 0 for one value."""
+    found = np.asarray(values, float)
+    if len(found) < 2:
+        return float(found.mean()), 0.0
+    return float(found.mean()), float(found.std(ddof=1) / np.sqrt(len(found)))
+
+
+def _draw_points(
+    ax: Axes, rows: Mapping[str, Sequence[float]], groups: Mapping[str, str] | None
+) -> None:
+    """A line for each row, the first at the top: a dot for each value, mean and standard error."""
+    kinds = list(dict.fromkeys((groups or {}).values()))
+    named: set[str] = set()
+    for y, (label, values) in enumerate(rows.items()):
+        kind = (groups or {}).get(label, "")
+        colour, _, marker = LINES[kinds.index(kind) if kind else 0]
+        mean, error = mean_and_error(values)
+        ax.plot(values, [y] * len(values), ".", color=colour, alpha=0.45, ms=5,
+                gid=f"values {label}")  # fmt: skip
+        ax.errorbar(mean, y, xerr=error, fmt=marker, color=colour, ms=6, lw=1.6, capsize=3,
+                    mfc="white", mew=1.4, label=kind if kind not in named else None,
+                    gid=f"mean {label}")  # fmt: skip
+        named.add(kind)
+    ax.set_yticks(range(len(rows)), list(rows))
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    ax.grid(axis="y", color="#eeeeee", lw=0.6)
+    ax.set_axisbelow(True)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+
+
+@picture
+def points(
+    rows: Mapping[str, Sequence[float]],
+    *,
+    xlabel: str,
+    title: str,
+    groups: Mapping[str, str] | None = None,
+    lines: Mapping[str, float] | None = None,
+    form: str = "{:.1f}",
+) -> Picture:
+    """What was measured several times, a line for each: all values, their mean, its error.
+
+    Parameters
+    ----------
+    rows : mapping of str to sequence of float
+        Label -> a value for each repetition, one or more; the first label is at the top.
+    xlabel : str
+        What is measured, with its unit.
+    groups : mapping of str to str, optional
+        Label -> legend; rows of a legend share colour and marker.
+    lines : mapping of str to float, optional
+        Label -> x, drawn as vertical lines.
+    form : str
+        How a number is written.
+    """
+    if not rows or any(not len(values) for values in rows.values()):
+        raise SpecError("no points to draw", allowed="one value or more for each label")
+    fig = Picture(figsize=(8, 1.4 + 0.24 * len(rows)), layout="constrained")
+    _titled(fig, title)
+    ax = fig.subplots()
+    _draw_points(ax, rows, groups)
+    for label, value in (lines or {}).items():
+        ax.axvline(value, color=GREY, ls=":", lw=1.2, zorder=0)
+        ax.annotate(f"{label} {form.format(value)}", (value, 1.0), ha="center", va="bottom",
+                    xycoords=("data", "axes fraction"), fontsize=8.5, color=GREY)  # fmt: skip
+    ax.set_xlabel(xlabel)
+    kinds = list(dict.fromkeys((groups or {}).values()))
+    if kinds:
+        fig.legend(*ax.get_legend_handles_labels(), frameon=False, loc="outside lower center",
+                   ncols=min(len(kinds), 3))  # fmt: skip
+    said = []
+    for kind in kinds or [""]:
+        own = [label for label in rows if (groups or {}).get(label, "") == kind]
+        texts = (
+            f"{label} {form.format(mean)} ± {form.format(error)}"
+            for label in own
+            for mean, error in (mean_and_error(rows[label]),)
+        )
+        said.append((f"{kind}: " if kind else "") + ", ".join(texts))
+    n = len(next(iter(rows.values())))
+    fig.alt = (
+        f"{title}. {xlabel}, mean and standard error of {n} values each: {'; '.join(said)}."
+        + "".join(f" A line at {form.format(value)}: {label}." for label, value in
+                  (lines or {}).items())
+    )  # fmt: skip
     return fig
 
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from sbp.plots import save
+from sbp.plots.charts import mean_and_error
 from sbp.plots.picture import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, Picture, picture
 from sbp.reproduce.claim import Claim
 from sbp.reproduce.status import expected, number, shown
@@ -333,6 +334,84 @@ def beside_off_chip(claim: Claim, details: Mapping[str, Any]) -> Picture:
 
 
 @picture
+def price_list(claim: Claim, details: Mapping[str, Any]) -> Picture:
+    """Prices, seed by seed: an idealisation less in the chip's rule, one in the textbook's."""
+    fig = _titled(claim, 6.4)
+    panels = fig.subplots(2, 2, sharex=True, sharey="row")
+    said = []
+    for column, measure in zip(panels.T, ("membrane", "spike"), strict=True):
+        for ax, where in zip(column, TITLES, strict=True):
+            rows = prices_of(details, measure, where)
+            for y, (name, (values, lost)) in enumerate(rows.items()):
+                for down, colour, marker, whole in ((-0.17, VERMILLION, "s", True),
+                                                    (0.17, BLUE, "o", False)):  # fmt: skip
+                    own = values[~lost | whole]
+                    ax.plot(own, np.full(len(own), y + down), ".", color=colour, alpha=0.45, ms=5,
+                            gid=f"values {name}")  # fmt: skip
+                    if not len(own):
+                        continue
+                    mean, error = mean_and_error(own)
+                    label = TOLD[whole] if y == 0 else None
+                    ax.errorbar(mean, y + down, xerr=error, fmt=marker, color=colour, ms=5.5,
+                                capsize=3, mfc="white", mew=1.4, label=label)  # fmt: skip
+                    said.append(f"{measure}, {name}, {TITLES[where]}, {TOLD[whole]}, {len(own)}: "
+                                f"{mean:.2f} ± {error:.2f}")  # fmt: skip
+            ax.set_yticks(range(len(rows)), list(rows))
+            ax.set_ylim(len(rows) - 0.5, -0.5)
+            ax.axvline(0, color=GREY, ls=":", lw=1.2, zorder=0)
+            ax.set_xscale("symlog", linthresh=1, linscale=1)
+            ax.set_xticks([-10, -1, -0.5, 0, 0.5, 1, 10, 30])
+            ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            ax.minorticks_off()
+            ax.tick_params(axis="x", labelsize=8)
+            ax.grid(axis="x", color="#eeeeee", lw=0.6)
+            ax.set_title(f"{measure}, {TITLES[where]}", fontsize=9, loc="left")
+    for ax in panels[1]:
+        ax.set_xlabel("price, points of accuracy")
+    fig.legend(*panels[0, 0].get_legend_handles_labels(), frameon=False, ncols=2,
+               loc="outside lower center")  # fmt: skip
+    fig.alt = (
+        "What each idealisation costs in points of accuracy, taken from the chip's rule and put "
+        "into the textbook's; dots for the seeds, mean and standard error, over all pairs of runs "
+        f"and over those in which no class was lost. {'; '.join(said)}."
+    )
+    return fig
+
+
+#: Where each idealisation is, above the panels.
+TITLES = {True: "taken from the chip's rule", False: "put into the textbook's"}
+TOLD = {True: "all runs", False: "runs that lost no class"}
+IDEALISATIONS = ("sign of the hidden error", "8 bits", "ternary output error", "constant step",
+                 "hard bounds")  # fmt: skip
+
+
+def prices_of(
+    details: Mapping[str, Any], measure: str, chip: bool
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Of each idealisation, in the chip's rule or the textbook's, a price for each seed.
+
+    In points: the accuracy without it minus that with it; and whether either run lost a class.
+    """
+    rows = {tuple(row["rule"]): row for row in details["rules"]}
+    base = (chip,) * len(IDEALISATIONS)
+    others = {
+        name: tuple(flag ^ (k == i) for i, flag in enumerate(base))
+        for k, name in enumerate(IDEALISATIONS)
+    }
+    if chip:
+        others["all five"] = (False,) * len(IDEALISATIONS)
+    found = {}
+    for name, rule in others.items():
+        without, held = (rows[rule], rows[base])[:: 1 if chip else -1]
+        found[name] = (
+            100 * (np.array(without[measure], float) - np.array(held[measure], float)),
+            np.array([bool(a or b) for a, b in
+                      zip(without["lost classes"], held["lost classes"], strict=True)]),
+        )  # fmt: skip
+    return found
+
+
+@picture
 def widths(claim: Claim, details: Mapping[str, Any]) -> Picture:
     """Accuracy by hidden size, a line for each crop and shift, a point for each seed."""
     fig = _titled(claim, 4.4)
@@ -424,6 +503,7 @@ BY_DETAIL: dict[str, Callable[[Claim, Mapping[str, Any]], Picture]] = {
     "settings": settings,
     "spurious": parting,
     "on-chip": beside_off_chip,
+    "rules": price_list,
     "jobs": widths,
     "networks": depths,
     "rows": systems,

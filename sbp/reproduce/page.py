@@ -151,6 +151,8 @@ def _details(details: dict[str, Any]) -> list[str]:
         lines += _networks(details["networks"])
     if "rows" in details:
         lines += _table_1(details["rows"])
+    if "rules" in details:
+        lines += _rules(details["rules"])
     if "spurious" in details:
         lines += _collapse(details)
     for name, kept in details.get("settings", {}).items():
@@ -250,6 +252,32 @@ def _networks(rows: Sequence[dict[str, Any]]) -> list[str]:
          f"{sum(map(len, row['silent layers']))}", f"{row['cost']['differing weights']:,}",
          f"{row['cost']['steps']}", f"{row['cost']['spikes']:,.0f}",
          f"{1e3 * row['cost']['energy, mJ']:.2f}")
+        for row in rows
+    ])]  # fmt: skip
+
+
+def _rules(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Rules between the chip's and the textbook's."""
+
+    def mean(values: Sequence[float]) -> str:
+        found = [100 * value for value in values]
+        return _shown(found, Quantity("", unit="%")).removesuffix(" %")
+
+    def steps(row: dict[str, Any]) -> str:
+        output, hidden = (f"{float(step):g}" for step in row["step"])
+        tried = {tuple(map(float, one["step"])) for one in row["tried"]}
+        return f"{output} and {hidden}" + (f", of {len(tried)}" if tried else "")
+
+    def lost(row: dict[str, Any]) -> str:
+        return f"{sum(map(bool, row['lost classes']))} of {len(row['lost classes'])}"
+
+    kept = ("sign", "8 bits", "ternary error", "constant step", "hard bounds")
+    heads = (*kept, "steps of W2 and W1", "membrane %", "spike %", "runs that lost a class")
+    return ["", "Idealisations that hold, the step of each matrix (1: the chip's; how many were "
+            "tried), and the last epoch, mean over seeds.  A class is lost if its output's input "
+            "is 0 or below for every test picture of it:", "", *_rows(heads, [
+        (*("yes" if flag is True else "no" for flag in row["rule"]), steps(row),
+         mean(row["membrane"]), mean(row["spike"]), lost(row))
         for row in rows
     ])]  # fmt: skip
 
