@@ -22,6 +22,7 @@ from sbp.reproduce.ablation import CHIP, TEXTBOOK, Rule, Step
 from sbp.reproduce.bench import Bench, Scale
 from sbp.reproduce.claims import idealisations, select
 
+MEASURES = ("membrane", "spike")
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
 
@@ -192,7 +193,7 @@ def test_prices_are_differences_seed_by_seed(record: dict) -> None:
                for row in rows.values() if row["tried"])  # fmt: skip
 
 
-@pytest.mark.parametrize(("measure", "chip"), product(("membrane", "spike"), (True, False)))
+@pytest.mark.parametrize(("measure", "chip"), list(product(MEASURES, (True, False))))
 def test_the_picture_s_prices_are_those_of_the_claim(
     record: dict, measure: str, chip: bool
 ) -> None:
