@@ -271,17 +271,18 @@ if EVERY == 1:
     assert scores["g2 gate h<"] == ways["cut"]  # those three lesions cut the way back
 if (EPOCHS, SEEDS) == (3, 5):
     assert apart(ways["cut"], whole) == -1
+    assert apart(ways["random, learns alike"], whole) == -1
     fixed_ones = ways["random, fixed"]
     assert apart(fixed_ones, whole) == apart(fixed_ones, ways["cut"]) == 0
 
 # %% [markdown]
 # Only the first is backpropagation: its hidden error *is* $W_2^T d$. Cut the way, and
 # the hidden layer stays as random as it was; the output layer alone does clearly worse.
-# With random weights on the way back the starts lie far apart. Some do as well as with
-# the copies, others no better than with nothing: the weights in front have to come to
-# agree with them first, which the cited paper describes, and three epochs are short for
-# that. Whether the fixed ones are worse than the copies, or better than nothing, these
-# seeds do not tell. More epochs (`EPOCHS`) bring them nearer to the copies.
+# Random weights that learn alike are worse than the copies, too. With fixed ones the
+# starts lie far apart: some do as well as with the copies, others no better than with
+# nothing. The weights in front have to come to agree with them first, which the cited
+# paper describes, and three epochs are short for that. Whether fixed random weights are
+# worse than the copies, or better than nothing, these seeds do not tell.
 #
 # ## Lost spikes
 #
