@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,21 @@ def repository_files() -> list[Path]:
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     return [ROOT / name for name in listed.stdout.split("\0") if (ROOT / name).is_file()]
+
+
+@pytest.mark.skipif(not sys.prefix.endswith("-lowest"), reason="what make test-lowest holds")
+def test_the_oldest_packages_are_those_that_are_declared() -> None:
+    """Another package can need a newer one: then nobody runs the bound that is written here."""
+    extras = PROJECT["optional-dependencies"]
+    declared = sum(
+        (extras[name] for name in ("distributed", "nir", "dev")), PROJECT["dependencies"]
+    )
+    bounds = [re.match(r"([\w-]+)>=([\d.]+)", line) for line in declared]
+    assert all(bounds)
+    found = {bound[1]: (bound[2], metadata.version(bound[1])) for bound in bounds if bound}
+    assert {
+        name: pair for name, pair in found.items() if not f"{pair[1]}.".startswith(f"{pair[0]}.")
+    } == {}
 
 
 def test_the_lists_of_dependencies_agree() -> None:
