@@ -35,6 +35,10 @@ PAGE = ROOT / "book" / "lab.md"
 PARTS = ROOT / "book" / "_static" / "lab"
 TRACES = ROOT / "tests" / "traces"
 WIDTHS = (360, 390, 768, 1280)
+SCREENS = {
+    "desktop": {"width": 1366, "height": 768},
+    "phone": {"width": 390, "height": 844, "has_touch": True},
+}
 
 PACK = """
 window.pack = (array) => {
@@ -113,6 +117,52 @@ def test_data_holds_the_networks_and_the_digits(data):
     assert np.array_equal(labels[n:], digits.y_test)
 
 
+def exam_of(data):
+    """The digits of the meter: patterns and labels."""
+    found = data["drawn"]["exam"]
+    labels = np.array(list(found["labels"]), int)
+    packed = np.frombuffer(base64.b64decode(found["inputs"]), np.uint8).reshape(len(labels), -1)
+    return np.unpackbits(packed, axis=1)[:, : found["size"]], labels
+
+
+def test_the_digits_of_the_meter_are_scikit_learns_in_mnists_form(data):
+    from sklearn.datasets import load_digits
+
+    patterns, labels = exam_of(data)
+    assert patterns.shape == (500, 400)
+    assert np.bincount(labels).tolist() == [50] * 10
+    pictures, known = load_digits(return_X_y=True)
+    chosen = np.sort(np.concatenate([np.flatnonzero(known == digit)[:50] for digit in range(10)]))
+    assert np.array_equal(labels, known[chosen])
+    ink = pictures[chosen].sum(axis=1) / 16
+    assert np.corrcoef(ink, patterns.sum(axis=1))[0, 1] > 0.3
+    for pattern in patterns.reshape(-1, 20, 20):
+        rows, columns = np.nonzero(pattern)
+        assert max(np.ptp(rows), np.ptp(columns)) >= 16
+        assert 0.1 < pattern.mean() < 0.65
+        assert abs(rows.mean() - 9.5) < 1.5
+        assert abs(columns.mean() - 9.5) < 1.5
+    # The network, trained on other people's digits, knows them well above chance.
+    spikes, sums = outputs(patterns, pretrained.load())
+    assert Measures.of(spikes, sums, labels).exact == pytest.approx(397 / 500)
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 2), (2, 4), (4, 4), (3, 1)])
+@pytest.mark.parametrize(("down", "right"), [(0, 0), (3, 4), (1, 2)])
+def test_mnists_form_fills_a_box_and_centres_the_mass(height, width, down, right):
+    picture = np.zeros((8, 8))
+    picture[down : down + height, right : right + width] = 1
+    found = lab.in_mnist_form(picture)
+    rows, columns = np.nonzero(found)
+    long, short = max(height, width), min(height, width)
+    sides = sorted((np.ptp(rows) + 1, np.ptp(columns) + 1))
+    assert sides[1] >= 19
+    assert sides[0] == pytest.approx(20 * short / long, abs=2)
+    assert (np.ptp(rows) >= np.ptp(columns)) == (height >= width)
+    assert abs(rows.mean() - 9.5) <= 0.5
+    assert abs(columns.mean() - 9.5) <= 0.5
+
+
 def test_page_is_light(site):
     files = [file for file in (site / "_static" / "lab").iterdir() if file.is_file()]
     assert sum(file.stat().st_size for file in files) <= 1_500_000
@@ -148,7 +198,7 @@ def test_command_line(tmp_path, capsys):
 class Lab:
     """The page, opened; `close` fails on anything the page complained about or asked for."""
 
-    def __init__(self, chromium, site, width=1280, height=900, theme="light", **options):
+    def __init__(self, chromium, site, width=1280, height=900, theme="light", state="", **options):
         self.context = chromium.new_context(viewport={"width": width, "height": height}, **options)
         self.page = self.context.new_page()
         self.page.add_init_script(PACK)
@@ -156,11 +206,12 @@ class Lab:
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", self._asked)
-        self.page.goto((site / "book" / "lab.html").as_uri())
+        self.page.goto((site / "book" / "lab.html").as_uri() + state)
         self.page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
 
     def _asked(self, request):
-        if not request.url.startswith(f"{self.site.as_uri()}/"):
+        here = (f"{self.site.as_uri()}/", "blob:")  # a blob is a file that the page has made itself
+        if not request.url.startswith(here):
             self.complaints.append(f"request of {request.url}")
 
     def close(self):
@@ -293,6 +344,7 @@ def engine(chromium, site):
             arriving=[unpack(row, np.uint8) for row in found["arriving"]],
         )
 
+    play.page = page
     yield play
     page.close()
 
@@ -588,6 +640,264 @@ def test_a_new_lesson_in_the_middle_of_a_turn(open_lab):
         assert np.array_equal(matrix, network.weights[name]), name
 
 
+# -- on the screen, in the address, in a file ---------------------------------------------------
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("screen", SCREENS)
+def test_pad_answer_and_stage_are_on_the_screen_together(open_lab, screen):
+    page = open_lab(**SCREENS[screen], reduced_motion="reduce")
+    page.button("Teach: this is a 1").click()
+    height = SCREENS[screen]["height"]
+
+    def boxes():
+        return [
+            page.page.locator(part).locator("visible=true").first.bounding_box()
+            for part in (".lab-pad", ".lab-verdict", ".lab-chart", ".lab-stage")
+        ]
+
+    assert all(box["y"] >= 0 and box["y"] + box["height"] <= height for box in boxes()), boxes()
+    pad, verdict, chart, stage = boxes()
+    side_by_side = pad["x"] + pad["width"] <= stage["x"]
+    assert side_by_side == (screen == "desktop")
+    if side_by_side:
+        return
+    assert pad["y"] < chart["y"] < stage["y"]
+    assert chart["y"] + chart["height"] <= stage["y"]
+    # Pad and answer stay where they are while the rest passes below them.
+    page.page.evaluate("scrollBy(0, 120)")
+    page.page.evaluate("new Promise(requestAnimationFrame)")
+    assert boxes()[:3] == [pad, verdict, chart]
+    assert boxes()[3]["y"] == pytest.approx(stage["y"] - 120, abs=1)
+    assert (
+        page.page.evaluate(
+            "([x, y]) => document.elementFromPoint(x, y).className",
+            [pad["x"] + 9, pad["y"] + pad["height"] / 2],
+        )
+        == "lab-pad"
+    )
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("screen", SCREENS)
+def test_a_link_brings_back_the_drawing_and_the_lesson(open_lab, screen):
+    page = open_lab(**SCREENS[screen])
+    opened = page.page.url
+    assert "#" not in opened
+    page.button("Clear").click()
+    page.draw(SLASHED)
+    pattern = page.array("SBP.lab.drawing.input", np.uint8)
+    page.page.wait_for_function("location.hash.startsWith('#digit=')")
+    page.full_speed()
+    page.button("Teach: this is a 0").click()
+    page.turns(1)
+    page.page.wait_for_function("location.hash.endsWith('&teach=0')")
+    weights = page.weights("drawing", (400, 400, 10))
+
+    state = page.page.url.removeprefix(opened)
+    assert re.fullmatch(r"#digit=(\d{4})+-(\d{4})+&teach=0", state)
+    assert len(state) < 1_000
+    again = open_lab(**SCREENS[screen], state=state)
+    assert np.array_equal(again.array("SBP.lab.drawing.input", np.uint8), pattern)
+    assert again.page.evaluate("SBP.lab.drawing.bench.playing")
+    again.full_speed()
+    again.turns(1)
+    for name, matrix in again.weights("drawing", (400, 400, 10)).items():
+        assert np.array_equal(matrix, weights[name]), name
+    assert again.page.url == page.page.url
+    # Where motion is not wanted, the lesson is ready and waits.
+    still = open_lab(**SCREENS[screen], state=state, reduced_motion="reduce")
+    assert not still.page.evaluate("SBP.lab.drawing.bench.playing")
+    assert still.text(".lab-prompt") == "Play teaches that this is a 0."
+    still.full_speed()
+    still.button("▶ Play").click()
+    still.turns(1)
+    assert still.answer()["spikes"] == again.answer()["spikes"]
+
+
+@pytest.mark.browser
+def test_the_address_is_followed_and_a_bad_one_is_told(open_lab):
+    page = open_lab(state="#digit=7&teach=2", reduced_motion="reduce")
+    assert page.answer()["spikes"] == [7]
+    assert page.page.evaluate("SBP.lab.drawing.label") == 2
+    page.button("4").click()
+    page.page.wait_for_function("location.hash === '#digit=4'")
+    page.button("Clear").click()
+    page.page.wait_for_function("location.hash === ''")
+    page.page.evaluate("location.hash = '#digit=3'")
+    page.page.wait_for_function("SBP.lab.drawing.answer?.spikes[0] === 3")
+    page.page.get_by_role("tab", name="Train from scratch").click()
+    page.page.evaluate("location.hash = '#digit=5'")
+    page.page.wait_for_function("SBP.lab.drawing.answer.spikes[0] === 5")
+    assert page.text(".lab-verdict") == "It reads a 5."
+    for state, said in (
+        ("#digit=", "The drawing in the address is damaged"),
+        ("#digit=12", "The drawing in the address is damaged"),
+        ("#digit=1234-", "The drawing in the address is damaged"),
+        ("#digit=" + "1234" * 3000, "The drawing in the address is damaged"),
+        ("#digit=5&teach=12", "teach=12 in the address is no digit; allowed: 0 to 9."),
+        ("#digit=5&teach=<b>", "teach=<b> in the address is no digit; allowed: 0 to 9."),
+    ):
+        page.page.evaluate("state => { location.hash = state; }", state)
+        page.page.wait_for_function(
+            "said => SBP.lab.drawing.prompt.textContent.startsWith(said)", arg=said
+        )
+        assert page.answer()["spikes"] == [5]
+    page.page.evaluate("location.hash = '#things-to-try'")  # an anchor of the page
+    assert page.answer()["spikes"] == [5]
+
+
+@pytest.mark.browser
+def test_a_link_of_the_page_works_twice(open_lab):
+    page = open_lab(reduced_motion="reduce")
+    page.page.evaluate(
+        "document.body.insertAdjacentHTML('beforeend', '<a href=\"#digit=9&teach=4\">try</a>')"
+    )
+    for _ in range(2):
+        page.button("1").click()
+        assert page.answer()["spikes"] == [1]
+        page.page.get_by_text("try", exact=True).click()
+        page.page.wait_for_function("SBP.lab.drawing.label === 4")
+        assert page.answer()["spikes"] == [9]
+    assert set(re.findall(r'href="(#[^"]*)"', PAGE.read_text("utf-8"))) == {
+        "#digit=1", "#digit=9", "#digit=4", "#digit=9&amp;teach=4", "#digit=7&amp;teach=2",
+    }  # fmt: skip
+
+
+@pytest.mark.browser
+def test_the_link_is_copied(open_lab):
+    page = open_lab(permissions=["clipboard-read", "clipboard-write"])
+    page.button("8").click()
+    page.button("Copy link").click()
+    page.page.wait_for_function("SBP.lab.drawing.shared.textContent.startsWith('Copied')")
+    assert page.page.evaluate("navigator.clipboard.readText()") == page.page.url
+    assert page.page.url.endswith("#digit=8")
+
+
+@pytest.mark.browser
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(
+        st.lists(st.tuples(*[st.integers(0, 99)] * 2), min_size=1, max_size=9),
+        min_size=1, max_size=4,
+    )
+)  # fmt: skip
+def test_a_drawing_survives_its_word(engine, drawing):
+    found = engine.page.evaluate("d => SBP.decode(SBP.encode(d))", drawing)
+    assert found == [[list(point) for point in stroke] for stroke in drawing]
+
+
+def saved(page, button):
+    """The file that a button hands to the reader."""
+    with page.page.expect_download() as download:
+        page.button(button).click()
+    return download.value.suggested_filename, Path(download.value.path())
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("screen", SCREENS)
+def test_the_saved_trace_is_verified_by_the_command_line(open_lab, screen, tmp_path, sbp):
+    page = open_lab(**SCREENS[screen])
+    page.full_speed()
+    programs = {}
+    for name in ("learning", "inference"):
+        programs[name] = tmp_path / f"{name}.sbp"
+        assert sbp("program", "write", name, "--sizes", "400-400-10", programs[name])[0] == 0
+
+    name, read = saved(page, "Save trace")
+    assert name == "sbp-lab-reading.txt"
+    assert sbp("verify", read, "--program", programs["inference"])[0] == 0
+
+    for digit, taught in (("1 with a flag", 1), ("9", 4), ("slashed 0", 0)):
+        page.button(digit).click()
+        page.button(f"Teach: this is a {taught}").click()
+        page.turns(1)
+    name, path = saved(page, "Save trace")
+    assert name == "sbp-lab-3-lessons.txt"
+    code, out, err = sbp("verify", path, "--program", programs["learning"], "--engine", "compiled")
+    assert code == 0, out + err
+    found = trace.read(path, lower(learning_circuit((400, 400, 10))))
+    assert found.n_samples == 3
+    assert found.stimulus["target"].argmax(axis=1).tolist() == [1, 4, 0]
+    for parameter, matrix in page.weights("drawing", (400, 400, 10)).items():
+        assert np.array_equal(found.initial[parameter], pretrained.load()[parameter])
+        assert np.array_equal(found.final[parameter], matrix)
+        assert (matrix != found.initial[parameter]).any()
+
+    # One spike less, and the command line says so.
+    text = path.read_text("ascii")
+    step = re.search(r"^step 14 spikes (\d+):( \d+)", text, re.MULTILINE)
+    less = f"step 14 spikes {int(step[1]) - 1}:"
+    (tmp_path / "less.txt").write_text(text.replace(step[0], less), "ascii")
+    assert sbp("verify", tmp_path / "less.txt", "--program", programs["learning"])[0] == 1
+
+    name, table = saved(page, "Save spikes as CSV")
+    assert name == "sbp-lab-3-lessons.csv"
+    assert table.read_bytes() == trace.write_csv(found, tmp_path / "t.csv").read_bytes()
+
+
+@pytest.mark.browser
+def test_nothing_to_save_is_told(open_lab):
+    page = open_lab()
+    page.button("Clear").click()
+    page.button("Save trace").click()
+    assert page.text(".lab-shared") == "Draw a digit first: there are no spikes to save."
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("screen", SCREENS)
+def test_the_meter_says_what_a_lesson_costs(open_lab, data, screen):
+    page, (patterns, labels) = open_lab(**SCREENS[screen]), exam_of(data)
+
+    def right(weights):
+        spikes, sums = outputs(patterns, weights)
+        measures = Measures.of(spikes, sums, labels)
+        return [round(500 * getattr(measures, name)) for name in ("exact", "spike", "membrane")]
+
+    def shown():
+        page.page.wait_for_function(
+            "SBP.lab.drawing.meter.frame === 0 && SBP.lab.drawing.meter.result"
+        )
+        return [int(text) for text in page.page.locator(".lab-count b").all_inner_texts()]
+
+    trained = right(pretrained.load())
+    assert shown() == trained
+    said = f"Of 500 digits it was never taught, it reads {trained[0]} exactly."
+    assert page.text(".lab-cost") == said
+    page.full_speed()
+    network, before, moved = Network(pretrained.load()), trained, set()
+    for name, digit in (("1 with a flag", 1), ("slashed 0", 0), ("7", 7), ("9", 4)):
+        page.button(name).click()
+        pattern = page.array("SBP.lab.drawing.input", np.uint8)
+        page.button(f"Teach: this is a {digit}").click()
+        page.turns(1)
+        network.train(pattern[None], one_hot(np.array([digit]), 10))
+        now = right(network.weights)
+        assert shown() == now
+        changes = page.page.locator(".lab-count span").all_inner_texts()
+        assert [int(text.replace("−", "-") or 0) for text in changes] == [
+            after - first for after, first in zip(now, trained, strict=True)
+        ]
+        change = now[0] - before[0]
+        verb = "cost none" if not change else f"{'won' if change > 0 else 'cost'} {abs(change)} "
+        assert page.text(".lab-cost").startswith(f"The lesson {verb}")
+        before = now
+        moved.add(change)
+    assert len(moved) > 1  # 7 was known already, and cost nothing
+    page.button("Forget all, back to the trained weights").click()
+    assert shown() == trained
+    assert page.text(".lab-cost") == said
+
+
+@pytest.mark.browser
+def test_words_where_javascript_is_off(chromium, site):
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((site / "book" / "lab.html").as_uri())
+    assert "Taught once that this is a 1, it reads a 1." in page.locator("#sbp-lab").inner_text()
+    context.close()
+
+
 # -- training from scratch ----------------------------------------------------------------------
 
 
@@ -747,9 +1057,19 @@ def test_fits_every_width(open_lab, width):
 
 
 @pytest.mark.browser
-def test_playing_keeps_up_with_the_screen(open_lab):
-    page = open_lab()
+@pytest.mark.parametrize("screen", SCREENS)
+def test_playing_keeps_up_with_the_screen(open_lab, screen):
+    page = open_lab(**SCREENS[screen])
     page.button("Teach: this is a 1").click()
+    # The meter is at work all the time.
+    page.page.evaluate(
+        """() => {
+            const { meter } = SBP.lab.drawing, show = meter._show.bind(meter);
+            window.measured = 0;
+            meter._show = () => { show(); measured++; meter.measure(); };
+            meter.measure();
+        }"""
+    )
     frames = page.page.evaluate(
         """() => new Promise((done) => {
             const times = [];
@@ -762,6 +1082,7 @@ def test_playing_keeps_up_with_the_screen(open_lab):
         })"""
     )
     assert np.median(np.diff(frames)) < 1000 / 55
+    page.page.wait_for_function("measured > 0")
 
 
 @pytest.mark.browser
@@ -770,6 +1091,7 @@ def test_at_rest_nothing_runs(open_lab):
     page.page.wait_for_function("SBP.lab.drawing.bench.frame === 0")
     page.button("One step").click()
     page.page.wait_for_function("SBP.lab.drawing.bench.frame === 0")
+    page.page.wait_for_function("SBP.lab.drawing.meter.frame === 0")
 
 
 @pytest.mark.browser

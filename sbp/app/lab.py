@@ -2,7 +2,8 @@
 
 ``python -m sbp.app.lab FILE.js`` writes one script that sets ``window.SBP_LAB``: the programs as
 the integers that every engine runs, the trained MNIST network, a random start for the small one,
-and scikit-learn's digits.  A script and not JSON, because a page opened from disk may load the one
+scikit-learn's digits, and 500 of them in the form of MNIST, on which the page measures what a
+lesson costs.  A script and not JSON, because a page opened from disk may load the one
 but not fetch the other.
 """
 
@@ -22,6 +23,7 @@ from sbp.errors import FileError, SbpError
 from sbp.files import write_atomic
 from sbp.learn import pretrained
 from sbp.learn.data import load
+from sbp.learn.embedded import DIGITS
 from sbp.learn.training import initial_weights, sizes_of
 from sbp.program import Program, lower
 from sbp.spec import Circuit
@@ -29,6 +31,8 @@ from sbp.weights import Weights
 
 DIGITS_SIZES = (64, 100, 10)  #: the network that the reader trains from scratch
 SEED = 1  #: of its random start
+EXAM = 50  #: pictures of each digit on which the page measures what a lesson costs
+FINE = 8  #: parts into which each pixel of theirs is cut while they are brought to MNIST's form
 
 
 def encode(array: np.ndarray) -> str:
@@ -87,6 +91,58 @@ def encode_digits() -> dict[str, Any]:
     }
 
 
+def in_mnist_form(picture: np.ndarray, side: int = 20) -> np.ndarray:
+    """A grey picture of a digit as the network trained on MNIST knows digits.
+
+    MNIST's own recipe: a box of `side` by `side` pixels is filled, height and width scaled alike,
+    and the centre of mass comes to the middle.  The picture is enlarged by cubic convolution
+    (Keys 1981), and a pixel spikes where that is at least half.
+
+    Parameters
+    ----------
+    picture : ndarray of float, shape (height, width)
+        0 (paper) to 1 (ink).
+
+    Returns
+    -------
+    ndarray of bool, shape (side, side)
+    """
+    framed = np.pad(picture, 1)
+    ink = np.pad(
+        _cubic(framed.shape[0]) @ framed @ _cubic(framed.shape[1]).T >= 0.5, FINE * side // 2
+    )
+    places = np.argwhere(ink)
+    pitch = (np.ptp(places, axis=0) + 1).max() / side
+    centre = places.mean(axis=0) + 0.5
+    at = np.floor(centre[:, None] + pitch * (np.arange(side) - (side - 1) / 2)).astype(int)
+    found: np.ndarray = ink[np.ix_(*at)]
+    return found
+
+
+def _cubic(n: int) -> np.ndarray:
+    """Cubic convolution from n samples to FINE * n, nothing beyond the ends."""
+    x = np.abs((np.arange(FINE * n)[:, None] + 0.5) / FINE - 0.5 - np.arange(n))
+    near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
+
+
+def encode_exam() -> dict[str, Any]:
+    """The first `EXAM` of scikit-learn's pictures of each digit, in MNIST's form.
+
+    No picture of MNIST is among them: other people wrote them, on other forms, and the network
+    that the lab teaches has never seen one.
+    """
+    x_train, y_train, x_test, y_test = DIGITS.read(None, download=False, progress=False)
+    pictures, labels = np.concatenate([x_train, x_test]), np.concatenate([y_train, y_test])
+    chosen = np.sort(np.concatenate([np.flatnonzero(labels == d)[:EXAM] for d in range(10)]))
+    inputs = np.array([in_mnist_form(pictures[i] / 16).ravel() for i in chosen])
+    return {
+        "size": inputs.shape[1],
+        "inputs": encode(np.packbits(inputs, axis=1)),
+        "labels": "".join(map(str, labels[chosen].tolist())),
+    }
+
+
 def _network(weights: Weights) -> dict[str, Any]:
     circuits: Iterable[Circuit] = (
         f(sizes_of(weights)) for f in (learning_circuit, inference_circuit)
@@ -99,7 +155,11 @@ def lab_data() -> dict[str, Any]:
     """What the lab is given: the two networks, each with both of its circuits, and the digits."""
     about: Mapping[str, Any] = pretrained.about()
     return {
-        "drawn": {**_network(pretrained.load()), "measured": about["measured"]},
+        "drawn": {
+            **_network(pretrained.load()),
+            "measured": about["measured"],
+            "exam": encode_exam(),
+        },
         "scratch": {**_network(initial_weights(DIGITS_SIZES, SEED)), "digits": encode_digits()},
     }
 

@@ -38,8 +38,8 @@
   class Bench {
     /** `next()` gives {kind, sample, label} for the next turn, or null; `done(turn)` ends one.
 
-        `speeds` is [slowest, fastest, first], in phases a second. */
-    constructor(network, { next, done, speeds, buttons = [] }) {
+        `speeds` is [slowest, fastest, first], in phases a second; `more` stands below the words. */
+    constructor(network, { next, done, speeds, buttons = [], more = [] }) {
       Object.assign(this, { network, next, done, speeds });
       this.turn = null;
       this.playing = false;
@@ -47,14 +47,14 @@
       this.clock = 0;
       this.frame = 0;
       this.shot = -SNAPSHOT;
-      this._build(buttons);
+      this._build(buttons, more);
       this.stage = new Stage(this.picture, network.programs);
       this._buildMaps();
       this.setSpeed(speeds[2]);
       this.idle();
     }
 
-    _build(buttons) {
+    _build(buttons, more) {
       this.picture = el("canvas.lab-stage", { role: "img" });
       this.chip = el("span.lab-chip");
       this.note = el("strong");
@@ -75,6 +75,7 @@
         this.picture, this.speech,
         el("p.lab-legend", {}, key("spike", "spike"), key("gate", "gate open"),
           key("shut", "held shut"), key("plus", "d⁺, weight up"), key("minus", "d⁻, weight down")),
+        ...more,
         el("details.lab-words", {}, el("summary", {}, "The picture in words"), this.words),
         this.spoken);
     }
@@ -99,15 +100,15 @@
       this.chosen = el("p", { "aria-live": "polite" },
         "Point at a tile of W1, or reach it with the keyboard, to follow one hidden neuron.");
       this.totals = el("p.lab-totals");
-      this.root.append(
-        el("div.lab-maps", {},
-          el("figure", {}, this.w1.canvas, el("figcaption", {},
-            el("b", {}, "W1"), ` every one of its ${number(inputs * hidden)} weights. A tile is ` +
-            "what one hidden neuron looks for; it lies where the neuron lies in h.")),
-          el("figure", {}, this.w2.canvas, el("figcaption", {},
-            el("b", {}, "W2"), ` ${number(hidden * outputs)} weights. A tile is what one output, ` +
-            "0 to 9, makes of the hidden neurons."),
-            el("div.lab-chosen", {}, this.lens, this.chosen), this.totals)));
+      this.maps = el("div.lab-maps", {},
+        el("figure", {}, this.w1.canvas, el("figcaption", {},
+          el("b", {}, "W1"), ` every one of its ${number(inputs * hidden)} weights. A tile is ` +
+          "what one hidden neuron looks for; it lies where the neuron lies in h.")),
+        el("figure", {}, this.w2.canvas, el("figcaption", {},
+          el("b", {}, "W2"), ` ${number(hidden * outputs)} weights. A tile is what one output, ` +
+          "0 to 9, makes of the hidden neurons."),
+          el("div.lab-chosen", {}, this.lens, this.chosen), this.totals));
+      this.root.append(this.maps);
     }
 
     /** Take over the colours and the width of the page. */
@@ -190,6 +191,11 @@
       if (!this.turn && !this._begin()) return;
       this.advance();
       this.wake();
+    }
+
+    /** Bring the stage onto the screen, if it is not there. */
+    come() {
+      this.picture.scrollIntoView({ block: "nearest", behavior: calm.matches ? "auto" : "smooth" });
     }
 
     /** Let the turn under way run out, unseen: a ring cannot be stopped half way. */
@@ -345,5 +351,5 @@
     }
   }
 
-  Object.assign(window.SBP, { Bench, WATCHABLE, el, oneHot, stamp });
+  Object.assign(window.SBP, { Bench, WATCHABLE, calm, el, oneHot, stamp });
 })();

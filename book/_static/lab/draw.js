@@ -1,4 +1,8 @@
-/* Drawing: strokes of a pen -> the 400 spikes of x; digits to start from; the pad itself.
+/* Drawing: strokes of a pen -> the 400 spikes of x; digits to start from; a drawing as text.
+
+   A drawing is a list of strokes, a stroke a list of points [x, y] in whole hundredths of the pad,
+   0 .. 99; the pen's line goes through them smoothly.  So a drawing fits into a link, and what the
+   link brings back is the same drawing to the last spike.
 
    MNIST's own recipe, on the pen's line instead of on pixels: the drawing is scaled to fit a box of
    20 x 20 pixels, put with its centre of mass into the centre of 28 x 28, and 4 pixels are cropped
@@ -35,9 +39,13 @@
     return pixels;
   }
 
-  /** Strokes, lists of [x, y] on a pad from 0 to 1, -> 400 bytes 0/1, row by row. */
-  function pattern(strokes) {
-    const points = strokes.flat();
+  /** A drawing -> the lines of the pen, lists of [x, y] on a pad from 0 to 1. */
+  const lines = (drawing) =>
+    drawing.map((stroke) => smooth(stroke.map((point) => point.map((n) => n / 100))));
+
+  /** A drawing -> 400 bytes 0/1, row by row. */
+  function pattern(drawing) {
+    const strokes = lines(drawing), points = strokes.flat();
     if (!points.length) return new Uint8Array(SIDE * SIDE);
     const bounds = [0, 1].map((axis) => {
       const values = points.map((point) => point[axis]);
@@ -99,11 +107,33 @@
     [4, "narrow 4", "44,14 38,40 40,52 58,50 | 58,14 58,40 56,88"],
   ];
 
-  /** Strokes of such a line. */
-  function strokes(text) {
-    return text.split("|").map((stroke) =>
-      smooth(stroke.trim().split(" ").map((point) => point.split(",").map((n) => n / 100))));
+  /** The drawing of such a line. */
+  const drawing = (text) => text.split("|").map((stroke) =>
+    stroke.trim().split(" ").map((point) => point.split(",").map(Number)));
+
+  const two = (n) => String(n).padStart(2, "0");
+  const READY = Object.entries(DIGITS).map(([digit, text]) => [digit, long(drawing(text))]);
+  const LONGEST = 8000;  // characters of a drawing in a link
+
+  /** Four figures for each point, a hyphen between strokes. */
+  function long(strokes) {
+    return strokes.map((points) => points.map(([x, y]) => two(x) + two(y)).join("")).join("-");
   }
 
-  window.SBP = Object.assign(window.SBP || {}, { pattern, strokes, DIGITS, AWKWARD });
+  /** A drawing as a word for links: 0 to 9 if it is that ready-made digit, else its points. */
+  function encode(strokes) {
+    const text = long(strokes), ready = READY.find(([, points]) => points === text);
+    return ready ? ready[0] : text;
+  }
+
+  /** The drawing of such a word, or null if it is none. */
+  function decode(word) {
+    if (/^[0-9]$/.test(word)) return drawing(DIGITS[word]);
+    if (word.length > LONGEST || !/^(?:[0-9]{4})+(?:-(?:[0-9]{4})+)*$/.test(word)) return null;
+    return word.split("-").map((stroke) =>
+      stroke.match(/..../g).map((point) => [Number(point.slice(0, 2)), Number(point.slice(2))]));
+  }
+
+  window.SBP = Object.assign(window.SBP || {},
+    { pattern, lines, drawing, encode, decode, DIGITS, AWKWARD });
 })();

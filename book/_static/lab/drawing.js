@@ -2,63 +2,85 @@
 (function () {
   "use strict";
 
-  const { AWKWARD, Bench, DIGITS, Network, Pad, Reading } = window.SBP;
-  const { article, el, oneHot, pattern, stamp, strokes } = window.SBP;
+  const { AWKWARD, Bench, DIGITS, Meter, Network, Pad, Reading, calm } = window.SBP;
+  const { article, drawing, el, lines, oneHot, pattern, plainTrace, plural, save } = window.SBP;
+  const { spikesCsv, stamp } = window.SBP;
   const LIMIT = 30;  // turns after which teaching one digit until it is right gives up
+  const PAGE = "http://www.w3.org/2000/svg";
+
+  /** A drawing as a small picture in the colour of the text. */
+  function miniature(strokes) {
+    const svg = document.createElementNS(PAGE, "svg"), path = document.createElementNS(PAGE, "path");
+    svg.setAttribute("viewBox", "0 0 100 100");
+    svg.setAttribute("aria-hidden", "true");
+    path.setAttribute("d", lines(strokes).map((line) => `M${line.map((point) =>
+      point.map((n) => Math.round(100 * n)).join(" ")).join("L")}`).join(""));
+    svg.append(path);
+    return svg;
+  }
 
   class Drawing {
     constructor(data) {
       this.network = new Network(data);
       this.until = false;
       this.turns = 0;
+      this.taught = [];  // the samples of all lessons since the trained weights
+      this.follow = () => {};  // called when what is drawn or taught has changed
+      this.address = () => location.href;  // the address of what is on the page now
+      this.meter = new Meter(this.network, data.exam);
       this.untilButton = el("button", { type: "button", click: () => this.teachUntil() },
         "Until it is right");
       this.bench = new Bench(this.network, {
         next: () => this.next(), done: (turn) => this.done(turn), speeds: [0.5, 240, 2],
-        buttons: [this.untilButton],
+        buttons: [this.untilButton], more: [this.meter.root],
       });
       this.padCanvas = el("canvas.lab-pad", { tabindex: 0, role: "application",
         "aria-label": "Drawing pad. Arrow keys move the pen, space puts it down and lifts it, " +
           "delete clears. Or choose one of the digits below." });
-      this.pad = new Pad(this.padCanvas, (lines) => this.drawn(lines));
+      this.pad = new Pad(this.padCanvas, (strokes) => this.drawn(strokes));
       this.thumb = el("canvas.lab-thumb", { role: "img", "aria-label": "What x is shown" });
       this.reading = new Reading((digit) => this.teach(digit));
       this.history = el("ol.lab-history", { reversed: true });
-      const preset = (text, name, label) => el("button", { type: "button", "aria-label": name,
-        click: () => this.choose(text, label) }, name.length > 1 ? name : `${label}`);
-      this.root = el("div.lab-mode", {},
-        el("div.lab-side", {},
-          el("div.lab-draw", {},
-            el("div.lab-paper", {}, this.padCanvas,
-              el("div.lab-padtools", {}, this.thumb,
-                el("button", { type: "button", click: () => this.pad.set([]) }, "Clear"))),
-            el("div.lab-presets", { role: "group", "aria-label": "Digits to start from" },
-              el("p", {}, "Take a digit"), el("div", {},
-                Object.entries(DIGITS).map(([label, text]) => preset(text, label, Number(label)))),
-              el("p", {}, "or one it misreads"), el("div.lab-two", {},
-                AWKWARD.map(([label, name, text]) => preset(text, name, label))))),
-          el("div.lab-answer", {}, el("p.lab-title", {}, "It answers"), this.reading.root,
-            this.prompt = el("p.lab-prompt"), this.history,
-            el("button.lab-reset", { type: "button", click: () => this.reset() },
-              "Forget all, back to the trained weights"))),
-        this.bench.root);
-      this.choose(AWKWARD[0][2], AWKWARD[0][0]);
-    }
-
-    /** Put a ready-made digit onto the pad. */
-    choose(text) {
-      this.pad.set(strokes(text));
+      this.prompt = el("p.lab-prompt");
+      this.shared = el("p.lab-shared", { role: "status" });
+      const button = (text, click) => el("button", { type: "button", click }, text);
+      const chip = (text, name, ...inside) => el("button.lab-example", { type: "button",
+        "aria-label": name, click: () => this.pad.set(drawing(text)) }, ...inside);
+      this.root = el("div.lab-mode.lab-drawing", {},
+        el("section.lab-strip", { "aria-label": "Drawing and answer" },
+          this.padCanvas,
+          el("div.lab-padtools", {}, this.thumb, button("Clear", () => this.pad.set([]))),
+          el("div.lab-says", {}, this.reading.verdict, this.prompt),
+          this.reading.chart),
+        el("div.lab-chips", {},
+          el("div", { role: "group", "aria-label": "Digits to start from" },
+            Object.entries(DIGITS).map(([label, text]) => chip(text, label, miniature(drawing(text))))),
+          el("div", { role: "group", "aria-label": "Digits that it misreads" },
+            AWKWARD.map(([, name, text]) => chip(text, name, miniature(drawing(text)), name)))),
+        this.bench.root,
+        el("div.lab-notes", {}, this.reading.measures, this.history, this.reading.key,
+          el("button.lab-reset", { type: "button", click: () => this.reset() },
+            "Forget all, back to the trained weights"),
+          el("div.lab-keep", { role: "group", "aria-label": "Keep and share" },
+            button("Copy link", () => this.copyLink()),
+            button("Save trace", () => this.saveTrace()),
+            button("Save spikes as CSV", () => this.saveCsv())),
+          this.shared),
+        this.bench.maps);
+      this.pad.set(drawing(AWKWARD[0][2]));
+      this.meter.measure();
     }
 
     /** The drawing has changed. */
-    drawn(lines) {
-      this.input = lines.length ? pattern(lines) : null;
+    drawn(strokes) {
+      this.input = strokes.length ? pattern(strokes) : null;
       this.label = undefined;
       this.turns = 0;
       this.until = false;
       if (this.bench.turn && !this.bench.playing) this.bench.finish();
       this.refresh();
       if (!this.bench.turn) this.welcome();
+      this.follow();
     }
 
     /** Read the drawing again with the weights of now. */
@@ -68,7 +90,7 @@
       stamp(this.thumb, this.input || new Uint8Array(400));
       this.reading.say(this.input ? Reading.sentence(this.answer) : "Draw a digit.");
       this.prompt.textContent = !this.input ? "" : this.label === undefined
-        ? "What is it really? Press the right digit above, and the circuit learns it."
+        ? "What is it really? Press the right digit below the bars: the circuit learns it."
         : `The circuit is learning that this is ${article(this.label)} …`;
       this.untilButton.disabled = this.label === undefined;
     }
@@ -93,12 +115,18 @@
     /** The reader has said what the drawing is. */
     teach(digit) {
       if (!this.input) return;
+      this._intend(digit);
+      this.bench.play();
+      this.bench.come();
+    }
+
+    _intend(digit) {
       this.until = false;
       this.bench.finish();
       if (this.label !== digit) this.turns = 0;
       this.label = digit;
       this.refresh();
-      this.bench.play();
+      this.follow();
     }
 
     teachUntil() {
@@ -106,6 +134,23 @@
       this.bench.finish();
       this.until = true;
       this.bench.play();
+    }
+
+    /** What a link says: a drawing, and with `digit` a lesson, which begins at once. */
+    restore(strokes, digit) {
+      this.bench.pause();
+      this.pad.set(strokes);
+      if (digit !== undefined && this.input) {
+        this._intend(digit);
+        if (calm.matches) this.prompt.textContent = `Play teaches that this is ${article(digit)}.`;
+        else this.bench.play();
+      }
+      this.bench.come();
+    }
+
+    /** A link that says nothing the lab could show. */
+    refuse(text) {
+      this.prompt.textContent = text;
     }
 
     get right() {
@@ -120,6 +165,8 @@
         return;
       }
       const before = turn.was;
+      this.taught.push(turn.sample);
+      this.meter.lesson();
       this.refresh();
       if (turn.sample.input === this.input) {
         this.turns++;
@@ -145,6 +192,8 @@
       this.bench.finish();
       this.bench.pause();
       this.network.reset();
+      this.taught = [];
+      this.meter.reset();
       this.history.replaceChildren();
       this.label = undefined;
       this.turns = 0;
@@ -152,6 +201,48 @@
       this.bench.stage.show("inference");
       this.bench.repaint();
       this.welcome();
+      this.follow();
+    }
+
+    /** Copy the address of the drawing and of what it was called. */
+    async copyLink() {
+      const address = this.address();
+      try {
+        await navigator.clipboard.writeText(address);
+        this.shared.textContent = "Copied: the drawing, and the lesson if you taught one.";
+      } catch {
+        this.shared.textContent = "Copy the address of this page: it holds the drawing.";
+      }
+    }
+
+    /** What a file holds: all lessons from the trained weights, or the reading if there is none. */
+    _kept() {
+      const samples = this.taught.length ? this.taught : this.input ? [{ input: this.input }] : [];
+      const program = this.network.programs[this.taught.length ? "learning" : "inference"];
+      const what = this.taught.length ? plural(samples.length, "lesson") : "reading";
+      return samples.length && { samples, program, what,
+        name: `sbp-lab-${what.replace(/[ ,]+/g, "-")}` };
+    }
+
+    saveTrace() {
+      this._save(".txt", "sbp verify checks it; its first lines say how.",
+        ({ program, samples, what }) => plainTrace(program, this.network.trained(), samples,
+          { engine: "browser", source: `the lab: ${what}` }));
+    }
+
+    saveCsv() {
+      this._save(".csv", "a line for every spike.",
+        ({ program, samples }) => spikesCsv(program, this.network.trained(), samples));
+    }
+
+    _save(suffix, why, text) {
+      const kept = this._kept();
+      if (!kept) {
+        this.shared.textContent = "Draw a digit first: there are no spikes to save.";
+        return;
+      }
+      save(kept.name + suffix, text(kept));
+      this.shared.textContent = `Saved ${kept.name}${suffix} (${kept.what}): ${why}`;
     }
 
     restyle() {

@@ -2,7 +2,7 @@
 (function () {
   "use strict";
 
-  const { Drawing, Scratch, el } = window.SBP;
+  const { Drawing, Link, Scratch, el } = window.SBP;
 
   /** Put the lab into `root`: two tabs. */
   function open(root, data) {
@@ -36,9 +36,13 @@
       });
       current.restyle();
     }
-    root.replaceChildren(el("div.lab-tabs", { role: "tablist", "aria-label": "What to do" }, tabs),
+    root.replaceChildren(
+      el("div.lab-head", {},
+        el("div.lab-tabs", { role: "tablist", "aria-label": "What to do" }, tabs),
+        el("p.lab-lead", {}, "Draw a digit. Where the network is wrong, say so, and it learns.")),
       ...panels);
     choose(0);
+    lab.link = new Link(lab.drawing, () => choose(0));
     const restyle = () => requestAnimationFrame(() => current.restyle());
     let width = root.clientWidth;
     new ResizeObserver(() => {

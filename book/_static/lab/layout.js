@@ -15,9 +15,9 @@
       const columns = Math.ceil(Math.sqrt(size.get(name)));
       boxes.set(name, { x, y, w: side, h: side, columns, cell: side / columns });
     };
-    const outputs = (x, y, cell, pitch, space) => {
+    const outputs = (names, x, y, cell, pitch, space) => {
       let top = y;
-      for (const name of OUTPUTS) {
+      for (const name of names) {
         if (name === "t" || name === "d+" || name === "o-") top += space;
         const columns = size.get(name);
         boxes.set(name, { x, y: top, w: columns * cell, h: cell, columns, cell, row: true });
@@ -38,18 +38,20 @@
         square(name, hidden + i * (side + small), low, side));
       const bottom = low + side, cell = (1.5 * side) / 10, space = 0.12 * side;
       const pitch = (bottom - top - cell - 3 * space) / 6;
-      outputs(hidden + 3 * side + 2 * small + gap + tag, top, cell, pitch, space);
+      outputs(OUTPUTS, hidden + 3 * side + 2 * small + gap + tag, top, cell, pitch, space);
       return { boxes, height: bottom + margin + 4 };
     }
-    const small = 10, tag = 26, side = (inner - 2 * small) / 3, row = side + 38;
+    // Four in a row, and the outputs in two columns: all of it beside a pad on a phone's screen.
+    const small = 10, tag = 28, side = (inner - 3 * small) / 4;
     const at = (column) => margin + column * (side + small);
-    const top = margin + 22;
-    square("x", at(0), top, side);
-    square("x_mem", at(2), top, side);
-    ["h<", "h", "h>"].forEach((name, i) => square(name, at(i), top + row, side));
-    ["h_box", "h_mem", "hT"].forEach((name, i) => square(name, at(i), top + 2 * row, side));
-    const cell = (inner - tag) / 10;
-    const bottom = outputs(margin + tag, top + 3 * row, cell, cell + 5, 7);
+    const top = margin + 22, low = top + side + 32;
+    ["x", "h<", "h", "h>"].forEach((name, i) => square(name, at(i), top, side));
+    ["x_mem", "h_box", "h_mem", "hT"].forEach((name, i) => square(name, at(i), low, side));
+    const between = 14, cell = (inner - 2 * tag - between) / 20, pitch = Math.max(cell + 11, 20);
+    const first = low + side + 36;
+    const left = outputs(OUTPUTS.slice(0, 3), margin + tag, first, cell, pitch, 0);
+    const right = outputs(OUTPUTS.slice(3), margin + inner - 10 * cell, first, cell, pitch, 0);
+    const bottom = Math.max(left, right);
     return { boxes, height: bottom + margin };
   }
 

@@ -22,7 +22,7 @@
 
     /** Back to the weights that came with the page. */
     reset() {
-      const weights = unpackWeights(this.data.weights);
+      const weights = this.trained();
       this.learning = new Engine(this.data.learning, weights);
       this.reader = this._sharing(weights);  // reads at once, unseen
       this.inference = this._sharing(weights);  // reads on the stage
@@ -42,10 +42,24 @@
       return this.learning.rows[this.data.learning.projections.findIndex((p) => p.name === name)];
     }
 
+    /** The weights that came with the page: {name: Int16Array, row per target}. */
+    trained() {
+      return unpackWeights(this.data.weights);
+    }
+
     /** Read a pattern: output spikes, sums W2 h, and the answers by spikes and by membrane. */
-    read(input) {
-      for (let p = 0; p < this.reader.program.period; p++) this.reader.step({ input });
-      return this.answer(this.reader);
+    read(input, engine = this.reader) {
+      for (let p = 0; p < engine.program.period; p++) engine.step({ input });
+      return this.answer(engine);
+    }
+
+    /** An inference engine with weights of its own; `copy` gives it those of now. */
+    apart() {
+      const engine = new Engine(this.data.inference, this.trained());
+      const copy = () => this.data.inference.projections.forEach((p, j) => {
+        if (MATRIX(p)) engine.rows[j].set(this.rows(p.name));
+      });
+      return { engine, copy };
     }
 
     /** The same from an inference engine that has just done its last phase. */

@@ -2,15 +2,17 @@
 (function () {
   "use strict";
 
-  const STEP = 1 / 20;  // how far an arrow key moves the pen
+  const { lines } = window.SBP;
+  const STEP = 5;  // hundredths of the pad that an arrow key moves the pen
+  const APART = 3;  // of two points of a stroke, at least
 
   class Pad {
-    /** `changed(strokes)` is called whenever the drawing has changed. */
+    /** `changed(strokes)` is called with the drawing (see draw.js) whenever it has changed. */
     constructor(canvas, changed) {
       Object.assign(this, { canvas, changed, strokes: [], finished: false });
       this.context = canvas.getContext("2d");
       this.pointer = null;
-      this.pen = [0.5, 0.15];
+      this.pen = [50, 15];
       this.down = false;  // the keyboard's pen
       canvas.addEventListener("pointerdown", (event) => this._begin(event));
       canvas.addEventListener("pointermove", (event) => this._move(event));
@@ -47,7 +49,7 @@
 
     _place(event) {
       const box = this.canvas.getBoundingClientRect();
-      const inside = (x) => Math.min(Math.max(x, 0), 1);
+      const inside = (x) => Math.min(Math.max(Math.round(100 * x), 0), 99);
       return [inside((event.clientX - box.left) / box.width),
         inside((event.clientY - box.top) / box.height)];
     }
@@ -66,15 +68,24 @@
       if (event.pointerId !== this.pointer) return;
       const events = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
       const stroke = this.strokes[this.strokes.length - 1];
-      for (const each of events.length ? events : [event]) stroke.push(this._place(each));
+      for (const each of events.length ? events : [event]) this._extend(stroke, this._place(each));
       this._update();
+    }
+
+    /** Go on to `point`; the end of the line follows the pen and stays where it has gone far. */
+    _extend(stroke, point) {
+      const [before, last] = [stroke[stroke.length - 2], stroke[stroke.length - 1]];
+      if (String(point) === String(last)) return;
+      const near = before && Math.hypot(last[0] - before[0], last[1] - before[1]) < APART;
+      if (near) stroke.pop();
+      stroke.push(point);
     }
 
     _key(event) {
       const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
       const move = moves[event.key];
       if (move) {
-        this.pen = this.pen.map((x, n) => Math.min(Math.max(x + move[n] * STEP, 0.05), 0.95));
+        this.pen = this.pen.map((x, n) => Math.min(Math.max(x + move[n] * STEP, 5), 95));
         if (this.down) this.strokes[this.strokes.length - 1].push([...this.pen]);
       } else if (event.key === " ") {
         this.down = !this.down;
@@ -103,7 +114,7 @@
       c.lineCap = c.lineJoin = "round";
       c.lineWidth = size * 0.085;
       c.strokeStyle = colour("ink");
-      for (const stroke of this.strokes) {
+      for (const stroke of lines(this.strokes)) {
         c.beginPath();
         c.moveTo(stroke[0][0] * size, stroke[0][1] * size);
         for (const [x, y] of stroke) c.lineTo(x * size, y * size);
@@ -114,7 +125,7 @@
         c.lineWidth = 2;
         c.strokeStyle = c.fillStyle = colour("gate");
         c.beginPath();
-        c.arc(this.pen[0] * size, this.pen[1] * size, 7, 0, 7);
+        c.arc((this.pen[0] * size) / 100, (this.pen[1] * size) / 100, 7, 0, 7);
         c.stroke();
         if (this.down) c.fill();
       }

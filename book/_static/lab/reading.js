@@ -20,9 +20,9 @@
       this.verdict = el("p.lab-verdict", { role: "status" });
       this.measures = el("p.lab-measures");
       this.chart = el("div.lab-chart", {}, this.columns.map((column) => column.root));
-      this.root = el("div.lab-reading", {}, this.verdict, this.chart, this.measures,
-        el("p.lab-key-text", {}, "Bars: W2 h, the drive of each output. Above the line (512) it " +
-          "fires; a dot is its spike."));
+      this.key = el("p.lab-key-text", {}, "Bars: W2 h, the drive of each output. Above the line " +
+        "(512) it fires; a dot is its spike.");
+      this.root = el("div.lab-reading", {}, this.chart, this.measures, this.key);
     }
 
     /** Show `answer` of Network.read, or nothing; `label` is the right digit, if known. */

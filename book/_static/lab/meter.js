@@ -1,0 +1,100 @@
+/* What a lesson costs: digits that the network was never taught, read again after every lesson. */
+(function () {
+  "use strict";
+
+  const { bytes, el, plural } = window.SBP;
+  const BUDGET = 3;  // milliseconds of a frame; the stage is drawn in the same frame
+  const MEASURES = [["exact", "exact"], ["spike", "by spikes"], ["membrane", "by membrane"]];
+
+  class Meter {
+    /** `exam`: {inputs, labels, size} of the digits, one bit for each pixel. */
+    constructor(network, exam) {
+      const { inputs, labels, size } = exam, packed = bytes(inputs), row = packed.length / labels.length;
+      this.digits = Array.from(labels, (label, k) => ({
+        label: Number(label),
+        input: Uint8Array.from({ length: size }, (_, i) =>
+          (packed[row * k + (i >> 3)] >> (7 - (i & 7))) & 1),
+      }));
+      this.network = network;
+      this.reader = network.apart();
+      this.lessons = 0;  // since the last result
+      this.frame = 0;
+      this.trained = this.result = null;  // how many are right: {exact, spike, membrane}
+      this.said = el("p.lab-cost", { role: "status" });
+      this.rows = MEASURES.map(([key, name]) => {
+        const bar = el("i.lab-now"), tick = el("i.lab-then"), value = el("b"), change = el("span");
+        return { key, bar, tick, value, change,
+          root: el("div.lab-gauge", {}, el("span", {}, name),
+            el("div.lab-scale", { "aria-hidden": "true" }, bar, tick),
+            el("span.lab-count", {}, value, " ", change)) };
+      });
+      this.root = el("section.lab-meter", { "aria-label": "What lessons cost" }, this.said,
+        ...this.rows.map((each) => each.root));
+      this.say(`Reading ${this.digits.length} digits that it was never taught …`);
+    }
+
+    say(text) {
+      if (this.said.textContent !== text) this.said.textContent = text;
+    }
+
+    /** A lesson is over: measure the weights of now, whatever is learned meanwhile. */
+    lesson() {
+      this.lessons++;
+      this.measure();
+    }
+
+    /** Back to the trained weights. */
+    reset() {
+      this.lessons = 0;
+      this.result = null;
+      this.measure();
+    }
+
+    measure() {
+      this.reader.copy();
+      this.next = 0;
+      this.tally = { exact: 0, spike: 0, membrane: 0 };
+      if (!this.frame) this.frame = requestAnimationFrame(() => this._slice());
+    }
+
+    _slice() {
+      this.frame = 0;
+      const { digits, tally } = this, deadline = performance.now() + BUDGET;
+      while (this.next < digits.length && performance.now() < deadline) {
+        const { input, label } = digits[this.next++];
+        const answer = this.network.read(input, this.reader.engine);
+        tally.spike += answer.spike === label;
+        tally.membrane += answer.membrane === label;
+        tally.exact += String(answer.spikes) === String(label);
+      }
+      if (this.next === digits.length) this._show();
+      else this.frame = requestAnimationFrame(() => this._slice());
+    }
+
+    _show() {
+      const { tally, lessons, digits } = this, before = this.result;
+      this.result = tally;
+      if (!this.trained) this.trained = tally;
+      for (const { key, bar, tick, value, change } of this.rows) {
+        const part = (n) => `${(100 * n) / digits.length}%`, moved = tally[key] - this.trained[key];
+        bar.style.width = part(tally[key]);
+        tick.style.left = part(this.trained[key]);
+        value.textContent = tally[key];
+        change.textContent = !moved ? "" : moved < 0 ? `−${-moved}` : `+${moved}`;
+      }
+      this.lessons = 0;
+      const all = `${digits.length} digits it was never taught`;
+      if (!before || !lessons) {
+        this.say(`Of ${all}, it reads ${tally.exact} exactly.`);
+        return;
+      }
+      const what = lessons === 1 ? "The lesson" : `${lessons} lessons`;
+      const moved = tally.exact - before.exact;
+      this.say(!moved ? `${what} cost none of the ${all}: ${tally.exact} exact, as before.`
+        : `${what} ${moved < 0 ? "cost" : "won"} ${plural(Math.abs(moved), "answer")}: of ${all}, ` +
+          `${before.exact} were exact, now ${tally.exact}.`);
+    }
+  }
+
+  window.SBP.Meter = Meter;
+})();
