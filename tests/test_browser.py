@@ -163,6 +163,24 @@ def test_a_solution_is_hidden_and_opens(tab, server):
     assert details.evaluate("d => d.open")
 
 
+@pytest.mark.parametrize("screen", [{"width": 1366, "height": 768}, PHONE], ids=["wide", "phone"])
+def test_the_lab_is_on_the_screen_while_it_learns(screen, tab, base):
+    """A shared lesson, in the book's own frame: pad, answer and stage, below the bar at the top."""
+    tab.set_viewport_size(screen)
+    tab.emulate_media(reduced_motion="reduce")
+    tab.goto(f"{base}/book/lab.html#digit=1&teach=7")
+    tab.wait_for_function("SBP.lab.drawing.label === 7")
+    bar = tab.locator(".bd-header-article")
+    parts = (".lab-pad", ".lab-verdict", ".lab-chart", ".lab-stage")
+    boxes = [tab.locator(part).first.bounding_box() for part in parts]
+    top = bar.bounding_box()["y"] + bar.bounding_box()["height"]
+    for part, box in zip(parts, boxes, strict=True):
+        assert box["y"] >= top, part
+        assert box["y"] + box["height"] <= screen["height"], part
+        assert box["x"] + box["width"] <= screen["width"], part
+    assert tab.faults == []
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", reading)
 def test_no_serious_accessibility_violation(name, theme, tab, server):

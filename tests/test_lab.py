@@ -474,7 +474,7 @@ def test_a_drawn_digit_is_learned_and_recognised_on_the_next_try(open_lab):
     # The next try: another zero, smaller and elsewhere on the pad.
     page.draw(SLASHED_AGAIN, zoom=0.8, shift=0.06)
     again = page.array("SBP.lab.drawing.input", np.uint8)
-    assert (again != pattern).sum() > 20
+    assert (again != pattern).sum() > 15
     assert page.answer()["spikes"] == [0]
     assert page.text(".lab-verdict") == "It reads a 0."
 
