@@ -649,6 +649,10 @@ def test_pad_answer_and_stage_are_on_the_screen_together(open_lab, screen):
     page = open_lab(**SCREENS[screen], reduced_motion="reduce")
     page.button("Teach: this is a 1").click()
     height = SCREENS[screen]["height"]
+    page.page.wait_for_function(
+        "() => { const at = document.querySelector('.lab-stage').getBoundingClientRect();"
+        " return at.height > 100 && at.bottom <= innerHeight; }"
+    )
 
     def boxes():
         return [

@@ -193,9 +193,13 @@
       this.wake();
     }
 
-    /** Bring the stage onto the screen, if it is not there. */
+    /** Bring the stage onto the screen, if it is not there, as soon as the page is laid out. */
     come() {
-      this.picture.scrollIntoView({ block: "nearest", behavior: calm.matches ? "auto" : "smooth" });
+      const behavior = calm.matches ? "auto" : "smooth";
+      const come = () => requestAnimationFrame(() => requestAnimationFrame(() =>
+        this.picture.scrollIntoView({ block: "nearest", behavior })));
+      if (document.readyState === "complete") come();
+      else window.addEventListener("load", come, { once: true });
     }
 
     /** Let the turn under way run out, unseen: a ring cannot be stopped half way. */
