@@ -648,6 +648,7 @@ def test_a_new_lesson_in_the_middle_of_a_turn(open_lab):
 def test_pad_answer_and_stage_are_on_the_screen_together(open_lab, screen):
     page = open_lab(**SCREENS[screen], reduced_motion="reduce")
     page.button("Teach: this is a 1").click()
+    page.button("❚❚ Pause").click()
     height = SCREENS[screen]["height"]
     page.page.wait_for_function(
         "() => { const at = document.querySelector('.lab-stage').getBoundingClientRect();"
