@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from sbp.circuits.timing import Timing, timing
 from sbp.errors import SpecError
 from sbp.plots.picture import GREY, SKY, YELLOW, Picture, blank, inked, listed, mixed, picture
 from sbp.plots.reading import (
@@ -48,6 +49,7 @@ def phase_diagram(circuit: Circuit, *, title: str | None = None) -> Picture:
         ``learns <parameter> <p>``.
     """
     groups, windows, period = groups_of(circuit), windows_of(circuit), circuit.period
+    opened = timing(circuit)
     left_out = folded(groups)
     names = [p.name for p in circuit.populations if groups[p.name] != GATES]
     hidden = [name for name in names if groups[name] in left_out]
@@ -111,7 +113,7 @@ def phase_diagram(circuit: Circuit, *, title: str | None = None) -> Picture:
                 color=GREY)  # fmt: skip
         if name is not None:
             for p, x in at.items():
-                _cell(ax, circuit, windows, name, p, (x, y, cell), colour)
+                _cell(ax, circuit, opened, windows, name, p, (x, y, cell), colour)
     y = len(rows) * cell + 0.12
     for row, name in enumerate([*parameters, "reward"] if parameters else []):
         ax.text(-0.5 - 0.1 * inch, y + 0.26 * row + 0.1, name, ha="right", va="center_baseline",
@@ -141,12 +143,13 @@ def _columns(circuit: Circuit, names: list[str], hidden: list[str]) -> list[int 
     return columns
 
 
-def _cell(ax: Axes, circuit: Circuit, windows: dict[tuple[str, int], Window], name: str,
-          p: int, place: tuple[float, float, float], colour: str) -> None:  # fmt: skip
+def _cell(ax: Axes, circuit: Circuit, opened: Timing, windows: dict[tuple[str, int], Window],
+          name: str, p: int, place: tuple[float, float, float], colour: str
+          ) -> None:  # fmt: skip
     x, y, cell = place
     window = windows.get((name, p))
     box = (x - 0.46, y + 0.03), 0.92, cell - 0.06
-    if name in circuit.phases[p].fires:
+    if opened.is_open(name, p):
         ax.add_patch(Rectangle(*box, fc=mixed(colour, "white", 0.72), ec=colour, lw=0.9,
                                gid=f"fires {name} {p}", zorder=2))  # fmt: skip
         parts = arrivals(circuit, name, p)
@@ -184,9 +187,10 @@ def _phase_alt(circuit: Circuit, names: list[str], left_out: str) -> str:
     text = [f"Timetable of the {circuit.name.replace('_', ' ')} circuit, {circuit.period} phases."]
     if left_out:
         text.append(f"Left out, because they are like the others: {left_out}.")
-    windows = windows_of(circuit)
+    windows, opened = windows_of(circuit), timing(circuit)
     for p, phase in enumerate(circuit.phases):
-        fires = [pretty(name) for name in phase.fires if name in names]
+        order = [*phase.fires, *(name for name in names if name not in phase.fires)]
+        fires = [pretty(n) for n in order if n in names and opened.is_open(n, p)]
         shut = [pretty(n) for (n, q), window in windows.items() if q == p and window.shut]
         said = [f"{listed(fires[:8])} fire{'s' if len(fires) == 1 else ''}"] if fires else []
         said += [f"{listed(shut)} held shut"] if shut else []

@@ -7,6 +7,7 @@ import textwrap
 from collections import defaultdict
 from dataclasses import dataclass
 
+from sbp.circuits.timing import ring_of, timing
 from sbp.loihi import SCALE
 from sbp.plots.picture import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 from sbp.spec import Circuit, MatrixWeight, Projection
@@ -72,8 +73,7 @@ def colour_of(group: str) -> str:
 
 def gates_of(circuit: Circuit) -> list[str]:
     """The populations of the ring, in the circuit's order."""
-    ring = {p.target for p in circuit.projections if p.kind == "ring"}
-    return [p.name for p in circuit.populations if p.name in ring]
+    return ring_of(circuit)
 
 
 def groups_of(circuit: Circuit) -> dict[str, str]:
@@ -151,17 +151,18 @@ class Window:
 
 
 def firing(circuit: Circuit) -> dict[str, list[int]]:
-    """The phases in which each population (and source) is scheduled to fire."""
+    """The phases in which each population (and source) may fire, as it is wired."""
+    found = timing(circuit)
     phases: dict[str, list[int]] = {p.name: [] for p in circuit.populations}
-    for p, phase in enumerate(circuit.phases):
-        for name in phase.fires:
-            phases[name].append(p)
+    for name, p in sorted(found.opened, key=lambda place: place[1]):
+        phases[name].append(p)
+    phases |= {gate: sorted(at) for gate, at in found.gates.items()}
     return phases | {s.name: [s.phase] for s in circuit.sources if s.phase is not None}
 
 
 def windows_of(circuit: Circuit) -> dict[tuple[str, int], Window]:
     """Where the ring opens or shuts a population: (population, phase) -> Window."""
-    gates, fires = set(gates_of(circuit)), firing(circuit)
+    gates, fires = set(gates_of(circuit)), timing(circuit).gates
     found: dict[tuple[str, int], list[Projection]] = defaultdict(list)
     for projection in circuit.projections:
         if projection.source in gates and projection.target not in gates:
@@ -215,8 +216,8 @@ def phase_label(circuit: Circuit, phase: int) -> str:
     step = circuit.phases[phase]
     if step.name:
         return "\n".join(textwrap.wrap(pretty(step.name), 7, break_long_words=False)[:2])
-    groups = groups_of(circuit)
-    fires = [name for name in step.fires if groups[name] != GATES]
+    groups, opened = groups_of(circuit), timing(circuit)
+    fires = [p.name for p in circuit.populations if opened.is_open(p.name, phase)]
     matrices = {  # target -> whether the error comes back by it
         p.target: p.weight.transpose
         for p in circuit.projections

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.patches import Rectangle
 
+from sbp.circuits.timing import Timing, timing
 from sbp.errors import SpecError
 from sbp.plots.picture import GREY, SKY, YELLOW, Picture, blank, inked, listed, mixed, picture
 from sbp.plots.reading import (
@@ -162,15 +163,17 @@ def raster(
         _phase_heads(ax, circuit, inch)
     else:
         _sample_heads(ax, circuit, [first + sample for sample in chosen], inch)
-    windows = windows_of(circuit)
+    windows, opened = windows_of(circuit), timing(circuit)
+    ended = not opened.lasts  # the ring: nothing opens after the first sample
     learned = [set(meeting(circuit, p)) for p in range(period)]
     _labels(ax, bands, inch)
     if left_out:
         _gap(ax, bands, left_out, columns, inch)
     shown = column >= 0
     for band in bands:
-        for i in range(n):
-            _windows(ax, band, circuit, windows, learned, i * period, 1.7 if n == 1 else 1.0)
+        for i, sample in enumerate(chosen):
+            if not (ended and run.first_step // period + sample):
+                _windows(ax, band, opened, windows, learned, i * period, 1.7 if n == 1 else 1.0)
         at, neuron = np.nonzero(run.spikes[band.name][shown])
         marks = PolyCollection(
             list(band.corners(column[shown][at], neuron)), facecolor=colour_of(band.group),
@@ -349,15 +352,15 @@ def _numbers(ax: Axes, band: Band, step: np.ndarray, neuron: np.ndarray) -> None
 def _windows(
     ax: Axes,
     band: Band,
-    circuit: Circuit,
+    opened: Timing,
     windows: dict[tuple[str, int], Window],
     learned: list[set[str]],
     start: int,
     thick: float,
 ) -> None:
-    for p, phase in enumerate(circuit.phases):
+    for p in range(len(learned)):
         box = ((start + p - 0.5, band.top - 0.015), 1, band.height + 0.03)
-        if band.name in phase.fires and band.group != GATES:
+        if opened.is_open(band.name, p) and band.group != GATES:
             ax.add_patch(Rectangle(
                 *box, fc=mixed(colour_of(band.group), "white", 0.86), ec=colour_of(band.group),
                 lw=thick if band.name in learned[p] else 0.5, clip_on=False, zorder=1,
@@ -418,14 +421,14 @@ def _raster_alt(
     if any(band.group == GATES for band in bands):
         text.append("The ring of gates passes one spike on in every step.")
     text += _answer(run, chosen, [band.name for band in bands])
-    silent = []
+    silent, opened = [], timing(circuit)
     for band in (band for band in bands if band.group != GATES):
         trains = run.spikes[band.name][shown]
         phases = sorted(set((column[shown][trains.any(axis=1)] % period).tolist()))
         if not phases:
             silent.append(pretty(band.name))
             continue
-        open_in = [p for p in range(period) if band.name in circuit.phases[p].fires]
+        open_in = [p for p in range(period) if opened.is_open(band.name, p)]
         stray = [p for p in phases if p not in open_in]
         text.append(
             f"{pretty(band.name)} fires in phase{'s' if len(phases) > 1 else ''} "
