@@ -34,7 +34,8 @@
       names.push("lab/data.js", "lab/draw.js", "lab/network.js");
     }
     if (document.querySelector("[data-figure='verify']")) names.push("figures/traces.js");
-    for (const name of [...names, "figures/kit.js", "figures/wiring.js", "figures/kinds.js"]) {
+    for (const name of [...names, "figures/kit.js", "figures/wiring.js", "figures/kinds.js",
+      "figures/puzzles.js"]) {
       await load(name);
     }
     window.SBP.figures.start();

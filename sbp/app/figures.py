@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from sbp import algebra, trace
+from sbp.app.exercises import puzzles
 from sbp.app.lab import encode, encode_program, encode_weights
-from sbp.circuits import deep_circuit, gating_chain, learning_circuit, single_layer_circuit
-from sbp.circuits.gating import KICK, RELAY, Wiring, ring_phases
+from sbp.circuits import deep_circuit, gating_chain, learning_circuit, lines, single_layer_circuit
+from sbp.circuits.gating import RELAY
 from sbp.engines import compiled
 from sbp.errors import FileError
 from sbp.files import write_atomic
@@ -32,12 +33,6 @@ SHOWN = 60  #: digits that the figures have
 TURN = (64, 24, 10)
 DEPTHS = range(1, 6)
 SEEDS = 40  #: random starts from which the liveliest deep one is taken
-WIRING = """\
-input  x  copy
-x      s  copy
-g1     x  gate
-g2     s  gate
-"""
 
 
 def _neuron() -> Circuit:
@@ -63,16 +58,11 @@ def _thresholds() -> Circuit:
 
 
 def wiring_circuit() -> Circuit:
-    """What the lines of `WIRING` mean."""
-    wiring = Wiring()
-    for line in WIRING.splitlines():
-        source, target, kind = line.split()
-        wiring.connect(source, target, kind)
-    gates = wiring.ring(4)
-    return Circuit(
-        "mine", (25,), (Source("input", 25, phase=0), KICK),
-        (Population("x", 25, RELAY), Population("s", 25, RELAY), *gates),
-        tuple(wiring.projections), ring_phases(4, {}),
+    """What the lines with which the page on wiring begins mean."""
+    puzzle = puzzles()["later"]
+    return lines.circuit(
+        puzzle.text, sizes=puzzle.sizes, sources=puzzle.sources, ring=puzzle.ring,
+        phases=[], layers=(25,),
     )  # fmt: skip
 
 
@@ -121,7 +111,6 @@ def figures_data() -> dict[str, Any]:
     """All that the figures are given; JSON types only."""
     inputs, labels = _digits(SHOWN)
     single = single_layer_circuit((64, 10))
-    rng = np.random.default_rng(4)
     return {
         "neuron": encode_program(lower(_neuron())),
         "chain": encode_program(lower(gating_chain(25, 4))),
@@ -139,17 +128,7 @@ def figures_data() -> dict[str, Any]:
             "inputs": encode(np.packbits(inputs, axis=1)),
             "labels": "".join(map(str, labels.tolist())),
         },
-        "wiring": {
-            "name": "mine",
-            "layers": [25],
-            "ring": 4,
-            "sizes": {"x": 25, "s": 25},
-            "sources": [{"name": "input", "size": 25, "phase": 0}],
-            "text": WIRING,
-            "input": (rng.random(25) < 0.4).astype(int).tolist(),
-            "puzzle": "The pattern is in s in phase 2. Make it arrive in phase 3 instead, whole, "
-            "with one number and one gate changed.",
-        },
+        "puzzles": {name: puzzle.code() for name, puzzle in puzzles().items()},
     }
 
 

@@ -26,9 +26,9 @@ class Timing:
         Gate of the ring -> phases in which it fires.
     opened : mapping of (str, int) to float
         (population, phase) -> the input, in thresholds, beyond which it fires; only where that is
-        1 or less.  Populations that need no gate are open in the phases that the circuit declares;
-        in no others are those that others open, neuron by neuron: which of their spikes a veto cancels,
-        the wiring alone does not tell.
+        1 or less.  What needs no gate is open in the phases that the circuit declares, and what
+        others open, neuron by neuron, in no phases but those: which spikes a veto cancels, the
+        wiring alone does not tell.
     lasts : bool
         Whether the ring is whole.  If not, all of this holds for the first sample alone.
     """
@@ -42,13 +42,21 @@ class Timing:
         return (name, phase) in self.opened
 
 
-def timing(circuit: Circuit) -> Timing:
-    """When gates fire and populations are open in `circuit`, from its synapses."""
+def timing(circuit: Circuit, declared: bool = True) -> Timing:
+    """When gates fire and populations are open in `circuit`, from its synapses.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    declared : bool
+        Whether populations that open each other may do so only where the circuit declares it; if
+        not, they do wherever the one that opens is open itself.
+    """
     ring = [p for p in circuit.projections if p.kind == "ring"]
     members = ring_of(circuit)
     if not ring:  # nothing tells the time: what is declared has to do
-        declared = {(n, p): 0.5 for p, phase in enumerate(circuit.phases) for n in phase.fires}
-        return Timing({}, declared, True)
+        meant = {(n, p): 0.5 for p, phase in enumerate(circuit.phases) for n in phase.fires}
+        return Timing({}, meant, True)
     fires, lasts = _round(circuit, ring)
     opened: dict[tuple[str, int], float] = {}
     for population in circuit.populations:
@@ -58,7 +66,7 @@ def timing(circuit: Circuit) -> Timing:
                 if population.name in phase.fires:
                     opened[population.name, p] = 1 - neuron.bias / SCALE / (neuron.threshold or 1)
     while True:  # populations that open each other may form chains: until nothing is new
-        found = _opened(circuit, fires, opened)
+        found = _opened(circuit, fires, opened, declared)
         if found.keys() <= opened.keys():
             return Timing(fires, opened | found, lasts)
         opened |= found
@@ -71,7 +79,10 @@ def ring_of(circuit: Circuit) -> list[str]:
 
 
 def _opened(
-    circuit: Circuit, fires: dict[str, frozenset[int]], opened: dict[tuple[str, int], float]
+    circuit: Circuit,
+    fires: dict[str, frozenset[int]],
+    opened: dict[tuple[str, int], float],
+    declared: bool,
 ) -> dict[tuple[str, int], float]:
     """What gates of the ring open, and what the populations open that are open already."""
     sends = dict(fires)
@@ -92,8 +103,8 @@ def _opened(
     for (name, phase), weight in lift.items():
         neuron = circuit.population(name).neuron
         needs = (neuron.threshold - neuron.bias / SCALE - weight) / (neuron.threshold or 1)
-        declared = name in circuit.phases[phase].fires
-        if needs <= 1 and (declared or (name, phase) not in by_others):
+        trusted = not declared or name in circuit.phases[phase].fires
+        if needs <= 1 and (trusted or (name, phase) not in by_others):
             found[name, phase] = needs
     return found
 

@@ -387,11 +387,12 @@
 
   // A circuit of one's own, from lines of text.
   kinds.wiring = (root, data) => {
-    const frame = data.wiring;
+    const puzzle = data.puzzles.later, frame = { ...puzzle, name: "mine", layers: [25] };
     const shared = new URLSearchParams(location.hash.slice(1)).get("wiring");
     const text = el("textarea", { rows: 12, spellcheck: "false", "aria-label": "the wiring" });
     text.value = shared || frame.text;
     const told = el("p", { class: "fig-status", "aria-live": "polite" });
+    const judged = el("p", { class: "fig-verdict", "aria-live": "polite" });
     const place = el("div", { class: "fig-scroll", tabindex: 0 });
     function run() {
       let program;
@@ -404,20 +405,23 @@
         return;
       }
       delete told.dataset.right;
-      const sample = { input: Uint8Array.from(frame.input) };
+      const sample = { input: Uint8Array.from(puzzle.cases[0].given[0].input) };
       const { rows } = spikesOf(program, {}, [sample, {}]);
       place.replaceChildren(timetable({ ...program, notes: rows.map(() => "") },
         (name, p) => (rows[p][name].length ? "fires" : "")));
       told.textContent = `${program.projections.length} projections, digest ${program.digest.slice(0, 16)}: ` +
         "the one that sbp.lower gives.";
+      const verdict = text.value === puzzle.text ? { text: "" } : window.SBP.puzzles.judge(puzzle, text.value);
+      judged.textContent = verdict.text;
+      judged.dataset.right = verdict.right;
       root.dataset.digest = program.digest;
     }
-    root.append(el("p", {}, frame.puzzle), text, el("div", { class: "fig-player" },
+    root.append(el("p", {}, puzzle.question), text, el("div", { class: "fig-player" },
       button("Run", run), button("Share", () => {
         location.hash = new URLSearchParams({ wiring: text.value }).toString();
         navigator.clipboard?.writeText(location.href).catch(() => {});
         told.textContent = "The address of this page now holds your circuit.";
-      }), button("Start again", () => { text.value = frame.text; run(); })), told, place);
+      }), button("Start again", () => { text.value = frame.text; run(); })), told, judged, place);
     run();
   };
 

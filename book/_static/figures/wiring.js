@@ -4,7 +4,8 @@
    x  h h< h>  W1         a plastic matrix, the same for three populations
    o  hT  W2^T            ... transposed; -W2^T its negative
    x  x_mem  copy 4       one more delay; "copy 1 5" is two projections
-   o< d+ gate one-to-one  neuron to neuron */
+   o< d+ gate one-to-one  neuron to neuron
+   a  b  300              every neuron to every neuron, with this weight */
 (function () {
   "use strict";
 
@@ -111,7 +112,7 @@
     }
 
     function fixed(source, target, kind, delay, oneToOne) {
-      const [weight, pattern] = KINDS[kind], [m, exponent] = mantissa(weight);
+      const [weight, pattern] = KINDS[kind] || [Number(kind), 1], [m, exponent] = mantissa(weight);
       const connect = oneToOne ? 0 : pattern;
       if (connect === 0 && size[source] !== size[target]) {
         throw new WiringError(`${source} -> ${target}: ${size[source]} to ${size[target]} neurons, one to one`);
@@ -137,7 +138,8 @@
       const words = line.replace(/#.*| \/\/.*/, "").trim().split(/\s+/).filter(Boolean);
       if (!words.length) return;
       try {
-        const isKind = (w) => w in KINDS || parameters.some((p) => w.replace(/^-|\^T$/g, "") === p.name);
+        const isNumber = (w) => /^-?\d+$/.test(w);
+        const isKind = (w) => w in KINDS || isNumber(w) || parameters.some((p) => w.replace(/^-|\^T$/g, "") === p.name);
         const at = words.findIndex((w, i) => i >= 2 && isKind(w));
         if (at < 0) {
           throw new WiringError(`"${words.join(" ")}" needs a source, a target and a kind: ` +
@@ -154,7 +156,7 @@
         }
         for (const target of targets) {
           if (number.get(target) >= populations.length) throw new WiringError(`${target} only sends`);
-          if (words[at] in KINDS) {
+          if (words[at] in KINDS || isNumber(words[at])) {
             for (const delay of delays.length ? delays : [0]) {
               fixed(source, target, words[at], delay, oneToOne);
             }
