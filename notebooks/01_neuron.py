@@ -27,27 +27,41 @@
 import numpy as np
 
 from sbp import loihi
+from sbp.app.exercises import check
 from sbp.app.notebook import show
-from sbp.circuits.gating import COPY, GATE, GATE_GT, GATE_LT, RELAY, VETO
+from sbp.circuits.gating import RELAY
+from sbp.circuits.lines import circuit
 from sbp.engines import reference
 from sbp.plots.charts import curves, potentials
 from sbp.program import lower
 from sbp.run import Record
-from sbp.spec import (
-    Circuit,
-    MatrixWeight,
-    Neuron,
-    Parameter,
-    Phase,
-    Population,
-    Projection,
-    Source,
-)
+from sbp.spec import MatrixWeight, Neuron, Parameter
 
 # %% quick={"STEPS": 12} tags=["parameters"]
 STEPS = 18  # 1 to 200: how long the neurons with memory are watched
 
 # %% [markdown]
+# ## A neuron in five lines
+#
+# A neuron keeps one number, its potential `v`. In every step some of it leaks away and
+# what arrives is added; above a threshold the neuron fires, and begins again from zero.
+# This one loses an eighth in every step and is given 300.
+
+# %%
+v, spikes = 0, []
+for _ in range(1, STEPS):
+    v = v * 7 // 8 + 300
+    spikes.append(v > 1024)
+    v = 0 if spikes[-1] else v
+
+print("spikes in steps", *(step for step, fired in enumerate(spikes, 1) if fired))
+if STEPS > 10:
+    assert [step for step, fired in enumerate(spikes, 1) if fired][:2] == [5, 10]
+
+# %% [markdown]
+# 300, 562, 791, 992: the fifth addition crosses 1024. That is all there is to it.
+# Everything else in this book is many of these, and what one tells the other.
+#
 # ## One step of the chip
 #
 # A spike is an event without a size. What it does depends on the *synapse* it travels
@@ -66,27 +80,26 @@ STEPS = 18  # 1 to 200: how long the neurons with memory are watched
 # only says that the chip keeps six more bits than the weights have; in this book all
 # numbers are given in *weight units*, with the 64 divided out, unless we say otherwise.
 #
-# A circuit is data in this package: populations of neurons, sources of spikes from
-# outside, and projections between them. `lower` turns it into a *program*, whole
-# numbers as a chip would hold them, and an *engine* runs that; `reference` follows the
-# rules above word for word. Circuits run in *samples*, one turn through their *phases*;
-# in the small ones of this page every step is a sample.
+# A circuit is written in lines: who sends, who hears it, and over which kind of
+# synapse. `lower` turns it into a *program*, whole numbers as a chip would hold them,
+# and an *engine* runs that; `reference` follows the rules above word for word. Circuits
+# run in *samples*, one turn through their *phases*; in the small ones of this page
+# every step is a sample.
 #
-# Here is the smallest circuit: a source with one line, and one neuron with threshold
-# 1024 that loses an eighth of its potential in every step ($d_v = 512$).
+# Here is the smallest circuit, one line long: what comes from outside, `input`, reaches
+# a neuron `n` with weight 300. Its threshold is 1024, and it loses an eighth of its
+# potential in every step ($d_v = 512$).
 
 
 # %%
-def tiny(populations, projections, sources, parameters=()):
+def tiny(lines, sizes, sources, neuron=RELAY, **more):
     """A circuit in which every step is a sample: it is fed step by step."""
-    return Circuit(
-        name="tiny",
-        sizes=(1,),
-        phases=(Phase(fires=tuple(p.name for p in populations)),),
-        sources=tuple(Source(name, size, phase=0) for name, size in sources.items()),
-        populations=tuple(populations),
-        projections=tuple(projections),
-        parameters=parameters,
+    return circuit(
+        lines,
+        sizes=sizes,
+        sources={name: (size, 0) for name, size in sources.items()},
+        neurons=dict.fromkeys(sizes, neuron),
+        **more,
     )
 
 
@@ -98,10 +111,8 @@ def watch(circuit, stimulus, weights=None):
 
 
 leaky = Neuron(threshold=1024, du=4096, dv=512)
-circuit = tiny(
-    [Population("n", 1, leaky)], [Projection("input", "n", "copy", 300)], {"input": 1}
-)
-run = watch(circuit, {"input": np.ones((STEPS, 1), int)})
+one = tiny("input n 300", {"n": 1}, {"input": 1}, leaky)
+run = watch(one, {"input": np.ones((STEPS, 1), int)})
 
 show(
     potentials(run, ["n"], title="A leaky neuron, given 300 in every step"),
@@ -111,22 +122,20 @@ show(
 )
 
 # %% [markdown]
-# The first spike of the source, sent in step 0, arrives in step 1: a spike always takes
-# one step. From there we can do the sum by hand, in register units (64 to a weight
-# unit), rounding down as the chip does, and must find the same numbers exactly.
+# Does it agree with our five lines? The first spike of the source, sent in step 0,
+# arrives in step 1: a spike always takes one step. From there on they must be the same,
+# spike for spike. (The chip rounds in its own finer units, 64 to one of ours; here that
+# makes no difference. Exactly as the chip does it: `v * 3584 // 4096 + 64 * 300`.)
 
 # %%
-v, expected = 0, []
+fine, finer = 0, []
 for _ in range(1, STEPS):
-    v = v * (4096 - 512) // 4096 + 64 * 300
-    expected.append(v > 64 * 1024)
-    v = 0 if expected[-1] else v
+    fine = fine * (4096 - 512) // 4096 + 64 * 300
+    finer.append(fine > 64 * 1024)
+    fine = 0 if finer[-1] else fine
 
-spikes = run.spikes["n"][:, 0]
-assert spikes[1:].tolist() == expected
-if STEPS > 10:
-    assert np.flatnonzero(spikes)[:2].tolist() == [5, 10]
-print("spikes in steps", *np.flatnonzero(spikes))
+assert run.spikes["n"][1:, 0].tolist() == finer == spikes
+print("the package, the chip's units and our five lines agree in", STEPS, "steps")
 
 # %% [markdown]
 # <div class="sbp-figure" data-figure="neuron">On the page of the book, a figure stands
@@ -147,14 +156,16 @@ print("spikes in steps", *np.flatnonzero(spikes))
 # %%
 weights = np.array([[126], [128], [130]])
 memoryless = Neuron(threshold=1024)
-matrix = MatrixWeight("W", exponent=3, plastic=False)
-circuit = tiny(
-    [Population("n", 3, memoryless)],
-    [Projection("input", "n", "matrix", matrix, "all-to-all")],
+held = {"W": MatrixWeight("W", exponent=3, plastic=False)}
+three = tiny(
+    "input n W",
+    {"n": 3},
     {"input": 1},
-    (Parameter("W", 3, 1),),
+    memoryless,
+    weights=held,
+    matrices=[Parameter("W", 3, 1)],
 )
-run = watch(circuit, {"input": [[1], [0]]}, {"W": weights})
+run = watch(three, {"input": [[1], [0]]}, {"W": weights})
 for weight, fired in zip(8 * weights[:, 0], run.spikes["n"][1], strict=True):
     print(f"input {weight}: {'spike' if fired else 'silent'}")
 assert run.spikes["n"][1].tolist() == [False, False, True]
@@ -176,29 +187,30 @@ assert run.spikes["n"][1].tolist() == [False, False, True]
 # does not fire it. But now a single spike over a synapse of weight 520, called a
 # **copy**, is enough: $512 + 520 = 1032$.
 #
-# Four relays, told four different things:
+# Four relays, told four different things. Like most synapses of this book, `copy` and
+# `gate` are kinds with a name, and stand in the lines by it.
 
 # %%
-names = ["nothing", "copy", "gate", "both"]
-projections = [
-    Projection("input", "copy", "copy", COPY),
-    Projection("gate_spike", "gate", "gate", GATE),
-    Projection("input", "both", "copy", COPY),
-    Projection("gate_spike", "both", "gate", GATE),
-]
-circuit = tiny(
-    [Population(name, 1, RELAY) for name in names],
-    projections,
-    {"input": 1, "gate_spike": 1},
+names = ["nothing", "copied", "gated", "both"]
+four = tiny(
+    """
+    input  copied both  copy
+    g      gated both   gate
+    """,
+    dict.fromkeys(names, 1),
+    {"input": 1, "g": 1},
 )
 once = np.zeros((6, 1), int)
 once[2] = 1  # sent in step 2, so it arrives in step 3
-run = watch(circuit, {"input": once, "gate_spike": once})
+run = watch(four, {"input": once, "g": once})
 
 show(
-    potentials(run, names, title="Four relays: which of them fires in step 3?"),
-    "A relay sits at -8192. A copied spike (520) alone changes nothing, a gate (8704)"
-    " alone lifts it to 512. Only both together reach 1032 and make it fire.",
+    potentials(
+        run, names, title="Four relays: which of them fires in step 3?", near=True
+    ),
+    "A relay sits at -8192, far below this picture. A copied spike (520) alone changes "
+    "nothing that can be seen here, a gate (8704) alone lifts it to 512. Only both "
+    "together reach 1032 and make it fire.",
 )
 
 # %%
@@ -206,7 +218,7 @@ lifted = {
     name: run.u[name][3, 0] // loihi.SCALE + RELAY.bias // loihi.SCALE for name in names
 }
 print(lifted)
-assert lifted == {"nothing": -8192, "copy": -7672, "gate": 512, "both": 1032}
+assert lifted == {"nothing": -8192, "copied": -7672, "gated": 512, "both": 1032}
 assert [bool(run.spikes[name][3, 0]) for name in names] == [False, False, False, True]
 
 # %% [markdown]
@@ -232,24 +244,22 @@ assert [bool(run.spikes[name][3, 0]) for name in names] == [False, False, False,
 # %%
 a = 16 * np.arange(-64, 128)
 size = len(a)
-opened = {"h<": [GATE, GATE_LT], "h": [GATE], "h>": [GATE_GT]}
-projections = [
-    Projection("input", name, "matrix", matrix, "all-to-all") for name in opened
-]
-projections += [
-    Projection("gate_spike", name, "gate", weight, "all-to-all")
-    for name, weights in opened.items()
-    for weight in weights
-]
-circuit = tiny(
-    [Population(name, size, RELAY) for name in opened],
-    projections,
-    {"input": 1, "gate_spike": 1},
-    (Parameter("W", size, 1),),
+opened = ["h<", "h", "h>"]
+asked = tiny(
+    """
+    input  h< h h>  W
+    g      h< h     gate
+    g      h<       gate_lt
+    g      h>       gate_gt
+    """,
+    dict.fromkeys(opened, size),
+    {"input": 1, "g": 1},
+    weights=held,
+    matrices=[Parameter("W", size, 1)],
 )
 run = watch(
-    circuit,
-    {"input": [[1], [0]], "gate_spike": [[1], [0]]},
+    asked,
+    {"input": [[1], [0]], "g": [[1], [0]]},
     {"W": (a // 8).reshape(-1, 1)},
 )
 fires = {name: run.spikes[name][1].astype(int) for name in opened}
@@ -283,16 +293,9 @@ assert (fires["h>"] == (a > 1024)).all()
 # every step, it fires in every second one.
 
 # %%
-circuit = tiny(
-    [Population("n", 1, RELAY)],
-    [
-        Projection("input", "n", "copy", COPY),
-        Projection("gate_spike", "n", "gate", GATE),
-    ],
-    {"input": 1, "gate_spike": 1},
-)
+resting = tiny("input n copy\ng n gate", {"n": 1}, {"input": 1, "g": 1})
 always = np.ones((8, 1), int)
-run = watch(circuit, {"input": always, "gate_spike": always})
+run = watch(resting, {"input": always, "g": always})
 print("spikes in steps", *np.flatnonzero(run.spikes["n"]))
 assert np.flatnonzero(run.spikes["n"]).tolist() == [1, 3, 5, 7]
 
@@ -315,54 +318,50 @@ assert limit == 9216
 # 1. **AND.** Find a weight such that an open relay fires if *two* spikes arrive over
 #    synapses of that weight, and not if only one does. Which weights would do?
 # 2. **Veto.** A synapse of weight $-520$ cancels one copy. Does a relay that receives a
-#    gate, one copy and one veto fire? How many copies overrule one veto?
+#    gate, one copy and one veto fire? How many copies does it take to overrule one
+#    veto?
 #
-# Try before you look.
+# Try before you look: put your answer in the place of the dots and run the cell. The
+# check builds the circuit with it, runs it, and says what happened.
+#
+# <div class="sbp-figure" data-figure="puzzle" data-puzzle="and">On the page of the
+# book, the first one can be answered here.</div>
 
 # %% tags=["answer"]
-# Exercise 1: your answer
+# Exercise 1: a weight
+answer = ...
+check("and", answer)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 1
 # One spike must not be enough: 512 + w <= 1024.  Two must: 512 + 2 w > 1024.
 # So 256 < w <= 512.  We try 300 with one spike and with two.
+verdict = check("and", 300)
+print(verdict)
+assert verdict
 for lines, fired in ((1, False), (2, True)):
-    circuit = tiny(
-        [Population("n", 1, RELAY)],
-        [
-            Projection("input", "n", "and", 300, "all-to-all"),
-            Projection("gate_spike", "n", "gate", GATE),
-        ],
-        {"input": lines, "gate_spike": 1},
-    )
-    run = watch(circuit, {"input": np.ones((2, lines), int), "gate_spike": [[1], [0]]})
+    both = tiny("input n 300\ng n gate", {"n": 1}, {"input": lines, "g": 1})
+    run = watch(both, {"input": np.ones((2, lines), int), "g": [[1], [0]]})
     print(
         lines, "spikes of weight 300:", "fires" if run.spikes["n"][1, 0] else "silent"
     )
     assert run.spikes["n"][1, 0] == fired
 
 # %% tags=["answer"]
-# Exercise 2: your answer
+# Exercise 2: how many copies, at least
+answer = ...
+check("veto", answer)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 2
 # 512 + 520 - 520 = 512 is not above 1024: silent.  Two copies are enough: 1032.
+verdict = check("veto", 2)
+print(verdict)
+assert verdict
 for copies, fired in ((1, False), (2, True)):
-    circuit = tiny(
-        [Population("n", 1, RELAY)],
-        [
-            Projection("input", "n", "copy", COPY, "all-to-all"),
-            Projection("veto_spike", "n", "veto", VETO),
-            Projection("gate_spike", "n", "gate", GATE),
-        ],
-        {"input": copies, "veto_spike": 1, "gate_spike": 1},
-    )
-    ones = {
-        "input": np.ones((2, copies), int),
-        "veto_spike": [[1], [0]],
-        "gate_spike": [[1], [0]],
-    }
-    run = watch(circuit, ones)
+    lines = "input n copy\n" * copies + "stop n veto\ng n gate"
+    overruled = tiny(lines, {"n": 1}, {"input": 1, "stop": 1, "g": 1})
+    run = watch(overruled, {name: [[1], [0]] for name in ("input", "stop", "g")})
     print(copies, "against one veto:", "fires" if run.spikes["n"][1, 0] else "silent")
     assert run.spikes["n"][1, 0] == fired
 

@@ -27,21 +27,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from sbp.app.exercises import PATTERN, check
 from sbp.app.notebook import show
-from sbp.circuits.gating import KICK, RELAY, Wiring, gating_chain, ring_phases
+from sbp.circuits import gating_chain
+from sbp.circuits.lines import circuit
 from sbp.engines import reference
 from sbp.plots import circuit_diagram, raster
 from sbp.program import lower
 from sbp.run import ALL_SPIKES
-from sbp.spec import (
-    Circuit,
-    MatrixWeight,
-    Parameter,
-    Phase,
-    Population,
-    Projection,
-    Source,
-)
+from sbp.spec import MatrixWeight, Parameter, Projection
 
 # %% quick={"STAGES": 4} tags=["parameters"]
 STAGES = 4  # 2 to 12: relay populations in the chain
@@ -61,15 +55,7 @@ TURNS = 3  # 1 to 20: how often the ring goes round where we watch it for longer
 # its spikes, neuron by neuron, to the next, and gate `gk` opens stage `sk`.
 
 # %%
-smile = np.array(
-    [
-        [0, 1, 0, 1, 0],
-        [0, 1, 0, 1, 0],
-        [0, 0, 0, 0, 0],
-        [1, 0, 0, 0, 1],
-        [0, 1, 1, 1, 0],
-    ]
-)
+smile = np.array([int(bit) for bit in PATTERN]).reshape(5, 5)
 chain = gating_chain(size=25, stages=STAGES)
 print(chain.summary())
 
@@ -111,6 +97,17 @@ assert all(
 )
 
 # %% [markdown]
+# In lines, the way the last page wrote its circuits, four stages of it are
+#
+# ```
+# input  s1  copy        g1  s1  gate
+# s1     s2  copy        g2  s2  gate
+# s2     s3  copy        g3  s3  gate
+# s3     s4  copy        g4  s4  gate
+# ```
+#
+# and the ring of five gates, `g0` to `g4`, is added by saying how long it is.
+#
 # In stage $k$ after exactly $k$ steps, and nowhere else. Nothing fades on the way: each
 # stage decides afresh, spike or no spike, so small disturbances do not add up.
 #
@@ -145,31 +142,23 @@ for sample, pattern in enumerate(patterns):
 #
 # Gates choose not only *when* but *where to*. Below, `x` copies its spikes to both
 # `left` and `right`, always. In a ring of six, `x` fires twice, in steps 1 and 4; `g2`
-# opens `left`, `g5` opens `right`. The wiring is written as a list of lines: source,
-# target, kind of synapse, and extra delays.
+# opens `left`, `g5` opens `right`. A number after the kind of synapse is an extra
+# delay: `copy 0 3` is two copies, one at once and one three steps later.
 
 # %%
-wiring = Wiring()
-wiring.connect("input", "x", "copy", 0, 3)  # the input arrives twice, in steps 1 and 4
-wiring.connect("x", "left right", "copy")
-wiring.connect("g1", "x", "gate")
-wiring.connect("g4", "x", "gate")
-wiring.connect("g2", "left", "gate")
-wiring.connect("g5", "right", "gate")
-gates = wiring.ring(6)
-junction = Circuit(
+junction = circuit(
+    """
+    input  x           copy 0 3   # the input arrives twice, in steps 1 and 4
+    x      left right  copy
+    g1     x           gate
+    g4     x           gate
+    g2     left        gate
+    g5     right       gate
+    """,
+    sizes=dict.fromkeys(("x", "left", "right"), 25),
+    sources={"input": (25, 0)},
+    ring=6,
     name="junction",
-    sizes=(25,),
-    sources=(Source("input", 25, phase=0), KICK),
-    populations=(
-        *(Population(name, 25, RELAY) for name in ("x", "left", "right")),
-        *gates,
-    ),
-    projections=tuple(wiring.projections),
-    phases=ring_phases(
-        6,
-        {1: Phase(("x",)), 2: Phase(("left",)), 4: Phase(("x",)), 5: Phase(("right",))},
-    ),
 )
 program = lower(junction)
 run = reference.run(
@@ -210,8 +199,9 @@ run = reference.run(
 )
 show(
     raster(run, title="The gate of stage 2 is missing"),
-    "Stage 1 fires, its copies arrive at stage 2, and stage 2 is closed. The pattern "
-    "is lost for good: no later stage sees anything of it.",
+    "Stage 1 fires, its copies arrive at stage 2, and stage 2 is closed: it has no "
+    "box. The gates of the later stages open as before, but nothing arrives there. The "
+    "pattern is lost for good.",
 )
 assert run.spikes["s1"].any()
 assert not any(run.spikes[f"s{k}"].any() for k in range(2, STAGES + 1))
@@ -256,14 +246,27 @@ assert not any(run.spikes[p.name].any() for p in chain.populations)
 #    copies between two stages by a matrix that moves every pixel one column to the
 #    right, and see the picture go round. (520 is $130 \cdot 2^2$: a matrix of 0 and 130
 #    with exponent 2.)
+# 3. **Mend it.** In the lines of the last answer cell one gate is wrong, and the
+#    picture is lost. Mend one line.
+#
+# <div class="sbp-figure" data-figure="puzzle" data-puzzle="ring">On the page of the
+# book, the first one can be answered here.</div>
+#
+# <div class="sbp-figure" data-figure="puzzle" data-puzzle="mend">On the page of the
+# book, so can the third.</div>
 
 # %% tags=["answer"]
-# Exercise 1: your answer
+# Exercise 1: how many gates
+answer = ...
+check("ring", answer)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 1
 # Two gates: a relay is dead for one step after a spike, so it can relay in every
 # second step.
+verdict = check("ring", 2)
+print(verdict)
+assert verdict
 program = lower(gating_chain(size=25, stages=6, ring=2))
 patterns = np.stack([smile, smile[::-1], smile.T, 1 - smile]).reshape(4, -1)
 run = reference.run(
@@ -274,7 +277,9 @@ for sample, pattern in enumerate(patterns):
 print("4 patterns, 2 steps apart, arrive whole after 6 steps")
 
 # %% tags=["answer"]
-# Exercise 2: your answer
+# Exercise 2: the matrix, 25 x 25
+answer = ...
+check("shift", answer)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 2
@@ -282,6 +287,9 @@ print("4 patterns, 2 steps apart, arrive whole after 6 steps")
 pixel = np.arange(25).reshape(5, 5)
 shift = np.zeros((25, 25), int)
 shift[np.roll(pixel, 1, axis=1).argsort(axis=None), pixel.ravel()] = 130
+verdict = check("shift", shift)
+print(verdict)
+assert verdict
 matrix = MatrixWeight("shift", exponent=2, plastic=False)
 moving = replace(
     chain,
@@ -311,6 +319,38 @@ show(
     "With a matrix in place of each copy the chain computes: the picture moves one "
     "column to the right in every stage.",
 )
+
+# %% tags=["answer"]
+# Exercise 3: mend one of these lines, then let the answer be `text`
+text = """
+input  s1  copy
+s1     s2  copy
+s2     s3  copy
+s3     s4  copy
+g1     s1  gate
+g2     s2  gate
+g1     s3  gate
+g4     s4  gate
+"""
+answer = ...
+check("mend", answer)
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 3
+# s3 must be open in step 3, and g3 is the gate that opens what belongs there.
+mended = """
+input  s1  copy
+s1     s2  copy
+s2     s3  copy
+s3     s4  copy
+g1     s1  gate
+g2     s2  gate
+g3     s3  gate
+g4     s4  gate
+"""
+verdict = check("mend", mended)
+print(verdict)
+assert verdict
 
 # %% [markdown]
 # ## Summary

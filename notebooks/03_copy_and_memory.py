@@ -22,48 +22,27 @@
 # chain](02_gating_chain.ipynb). **Running time:** a few seconds.
 
 # %%
-from dataclasses import replace
-
 import numpy as np
 
+from sbp.app.exercises import PATTERN, check
 from sbp.app.notebook import show
-from sbp.circuits.gating import KICK, RELAY, Wiring, ring_phases
+from sbp.circuits.lines import circuit
 from sbp.engines import reference
 from sbp.plots import raster
 from sbp.plots.charts import curves
 from sbp.program import lower
 from sbp.run import ALL_SPIKES
-from sbp.spec import Circuit, MatrixWeight, Parameter, Phase, Population, Source
+from sbp.spec import MatrixWeight, Parameter
 
 # %% quick={"UNITS": 48} tags=["parameters"]
 UNITS = 192  # 2 to 1000: inputs at which the thresholds are tried, side by side
 
 
 # %% [markdown]
-# A small helper, so that each example below is only its wiring: it closes the ring and
-# says which population is meant to fire in which phase.
+# A small helper, so that each example below is only its lines: it runs one sample.
 
 
 # %%
-def build(wiring, ring, sources, sizes, fires, parameters=()):
-    """A circuit of relays; `sources` maps names to (size, phase)."""
-    gates = wiring.ring(ring)
-    return Circuit(
-        name="example",
-        sizes=(1,),
-        sources=(*(Source(name, *where) for name, where in sources.items()), KICK),
-        populations=(
-            *(Population(name, size, RELAY) for name, size in sizes.items()),
-            *gates,
-        ),
-        projections=tuple(wiring.projections),
-        phases=ring_phases(
-            ring, {p: Phase(tuple(names.split())) for p, names in fires.items()}
-        ),
-        parameters=parameters,
-    )
-
-
 def run_once(circuit, weights=None, **stimulus):
     """One sample through the reference engine, spikes recorded."""
     program = lower(circuit)
@@ -83,28 +62,20 @@ def run_once(circuit, weights=None, **stimulus):
 # $p = 6$, and `x` again at $p = 7$ and $p = 11$, just when its synapses must learn.
 
 # %%
-smile = np.array(
-    [
-        [0, 1, 0, 1, 0],
-        [0, 1, 0, 1, 0],
-        [0, 0, 0, 0, 0],
-        [1, 0, 0, 0, 1],
-        [0, 1, 1, 1, 0],
-    ]
-)
-wiring = Wiring()
-wiring.connect("input", "x", "copy")
-wiring.connect("x", "x_mem", "copy", 4)
-wiring.connect("x_mem", "x", "copy", 0, 4)
-for gate in ("g1", "g7", "g11"):
-    wiring.connect(gate, "x", "gate")
-wiring.connect("g6", "x_mem", "gate")
-memory = build(
-    wiring,
-    12,
-    {"input": (25, 0)},
-    {"x": 25, "x_mem": 25},
-    {1: "x", 6: "x_mem", 7: "x", 11: "x"},
+smile = np.array([int(bit) for bit in PATTERN])
+memory = circuit(
+    """
+    input  x      copy
+    x      x_mem  copy 4     # four steps later than usual
+    x_mem  x      copy 0 4   # twice
+    g1     x      gate
+    g7     x      gate
+    g11    x      gate
+    g6     x_mem  gate
+    """,
+    sizes={"x": 25, "x_mem": 25},
+    sources={"input": (25, 0)},
+    ring=12,
 )
 run = run_once(memory, input=smile)
 
@@ -115,7 +86,7 @@ show(
 )
 for name, phases in (("x", [1, 7, 11]), ("x_mem", [6])):
     assert run.spikes[name].any(axis=1).nonzero()[0].tolist() == phases
-    assert (run.spikes[name][phases] == smile.ravel()).all()
+    assert (run.spikes[name][phases] == smile).all()
 
 # %% [markdown]
 # Why does `x` not simply send itself a late copy? Because each of its three firings
@@ -168,22 +139,21 @@ show(
 # %%
 inputs = 2 * np.linspace(-64, 127, UNITS).astype(int)  # mantissas; times 8 below
 assert (8 * inputs.min(), 8 * inputs.max()) == (-1024, 2032)
-matrix = MatrixWeight("W", exponent=3, plastic=False)
-wiring = Wiring()
-wiring.plastic("input", "h h< h>", matrix)
-wiring.connect("h<", "h_box", "copy")
-wiring.connect("h>", "h_box", "veto")
-wiring.connect("g1", "h h<", "gate")
-wiring.connect("g1", "h<", "gate_lt")
-wiring.connect("g1", "h>", "gate_gt")
-wiring.connect("g2", "h_box", "gate")
-thresholds = build(
-    wiring,
-    4,
-    {"input": (1, 0)},
-    dict.fromkeys(("h", "h<", "h>", "h_box"), UNITS),
-    {1: "h h< h>", 2: "h_box"},
-    (Parameter("W", UNITS, 1),),
+thresholds = circuit(
+    """
+    input  h h< h>  W
+    h<     h_box    copy
+    h>     h_box    veto
+    g1     h h<     gate
+    g1     h<       gate_lt
+    g1     h>       gate_gt
+    g2     h_box    gate
+    """,
+    sizes=dict.fromkeys(("h", "h<", "h>", "h_box"), UNITS),
+    sources={"input": (1, 0)},
+    ring=4,
+    matrices=[Parameter("W", UNITS, 1)],
+    weights={"W": MatrixWeight("W", exponent=3, plastic=False)},
 )
 run = run_once(thresholds, {"W": inputs.reshape(-1, 1)}, input=[1])
 fires = {name: run.spikes[name][1].astype(int) for name in ("h<", "h", "h>")}
@@ -219,17 +189,16 @@ assert (fires["h_box"] == ((8 * inputs > 0) & (8 * inputs <= 1024))).all()
 # %%
 rng = np.random.default_rng(5)
 error, derivative = rng.random((2, 8, 8)) < 0.5
-wiring = Wiring()
-wiring.connect("error", "h", "copy")
-wiring.connect("h_box", "h", "gate", one_to_one=True)
-wiring.connect("derivative", "h_box", "copy")
-wiring.connect("g1", "h_box", "gate")
-product = build(
-    wiring,
-    4,
-    {"derivative": (64, 0), "error": (64, 1)},
-    {"h_box": 64, "h": 64},
-    {1: "h_box", 2: "h"},
+product = circuit(
+    """
+    error       h      copy
+    h_box       h      gate one-to-one
+    derivative  h_box  copy
+    g1          h_box  gate
+    """,
+    sizes={"h_box": 64, "h": 64},
+    sources={"derivative": (64, 0), "error": (64, 1)},
+    ring=4,
 )
 run = run_once(product, derivative=derivative, error=error)
 show(
@@ -252,58 +221,72 @@ assert (run.spikes["h"][2] == (error & derivative).ravel()).all()
 # ## Exercises
 #
 # 1. **A memory that repeats itself.** Replace the detour by a copy from `x` to itself,
-#    with 5 extra steps, so that `x` fires at 1 and at 7. What happens in the next
-#    sample?
+#    with 5 extra steps, so that `x` fires at 1 and at 7. In which phases of the next
+#    sample does it fire, if nothing is sent there?
 # 2. **Either, but not both.** One threshold neuron cannot tell whether exactly one of
 #    its two inputs fires; that XOR has no line between its answers is a famous
 #    complaint. Make it from $h_<$, $h_>$ and `h_box`. Which weight do the two inputs
 #    need?
+#
+# <div class="sbp-figure" data-figure="puzzle" data-puzzle="xor">On the page of the
+# book, the second one can be answered here.</div>
 
 # %% tags=["answer"]
-# Exercise 1: your answer
+# Exercise 1: a list of phases
+answer = ...
+check("echo", answer)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 1
 # x at 1 returns at 7, the firing at 7 returns at 13: that is p = 1 of the next
 # sample.
-projections = [p for p in memory.projections if "x_mem" not in (p.source, p.target)]
-wiring = Wiring()
-wiring.connect("x", "x", "copy", 5)
-echo = replace(memory, projections=(*projections, *wiring.projections))
+verdict = check("echo", [1, 7])
+print(verdict)
+assert verdict
+echo = circuit(
+    "input x copy\nx x copy 5\ng1 x gate\ng7 x gate",
+    sizes={"x": 25},
+    sources={"input": (25, 0)},
+    ring=12,
+)
 program = lower(echo)
-two = np.stack([smile.ravel(), np.zeros(25, int)])  # the second sample is empty
+two = np.stack([smile, np.zeros(25, int)])  # the second sample is empty
 run = reference.run(program, program.state(), {"input": two}, record=ALL_SPIKES)
 show(
     raster(run, samples=slice(0, 2), title="An echo", populations=["x"]),
     "Without a separate memory the first picture returns in phase 1 of the second "
     "sample, where nothing was sent.",
 )
-assert (run.spikes["x"][12 + 1] == smile.ravel()).all()
+assert (run.spikes["x"][12 + 1] == smile).all()
 
 # %% tags=["answer"]
-# Exercise 2: your answer
+# Exercise 2: a weight
+answer = ...
+check("xor", answer)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 2
 # One spike must be above 0 and not above 1024, two must be above 1024: 512 < w <=
 # 1024. The copy's 520 will do.
+verdict = check("xor", 520)
+print(verdict)
+assert verdict
+xor = circuit(
+    """
+    one  h< h>  copy
+    two  h< h>  copy
+    h<   h_box  copy
+    h>   h_box  veto
+    g1   h<     gate
+    g1   h<     gate_lt
+    g1   h>     gate_gt
+    g2   h_box  gate
+    """,
+    sizes=dict.fromkeys(("h<", "h>", "h_box"), 1),
+    sources={"one": (1, 0), "two": (1, 0)},
+    ring=4,
+)
 for first, second in ((0, 0), (0, 1), (1, 0), (1, 1)):
-    wiring = Wiring()
-    wiring.connect("one", "h< h>", "copy")
-    wiring.connect("two", "h< h>", "copy")
-    wiring.connect("h<", "h_box", "copy")
-    wiring.connect("h>", "h_box", "veto")
-    wiring.connect("g1", "h<", "gate")
-    wiring.connect("g1", "h<", "gate_lt")
-    wiring.connect("g1", "h>", "gate_gt")
-    wiring.connect("g2", "h_box", "gate")
-    xor = build(
-        wiring,
-        4,
-        {"one": (1, 0), "two": (1, 0)},
-        dict.fromkeys(("h<", "h>", "h_box"), 1),
-        {1: "h< h>", 2: "h_box"},
-    )
     run = run_once(xor, one=[first], two=[second])
     answer = int(run.spikes["h_box"][2, 0])
     print(first, "xor", second, "=", answer)

@@ -66,7 +66,12 @@ def before_reset(run: Run, name: str) -> np.ndarray:
 
 @picture
 def potentials(
-    run: Run, populations: Sequence[str], *, neuron: int = 0, title: str | None = None
+    run: Run,
+    populations: Sequence[str],
+    *,
+    neuron: int = 0,
+    title: str | None = None,
+    near: bool = False,
 ) -> Picture:
     """Membrane potential of one neuron of each population, step by step, with its spikes.
 
@@ -79,6 +84,9 @@ def potentials(
     neuron : int
         Which neuron of each population.
     title : str, optional
+    near : bool
+        Show what happens near the threshold: the axis ends half a threshold below zero, and a
+        potential further down is an arrow at its foot, with its number where it changes.
 
     Notes
     -----
@@ -98,16 +106,25 @@ def potentials(
         ax.annotate(f"threshold {threshold:,.0f}", (1.0, threshold), ha="right", va="bottom",
                     xycoords=("axes fraction", "data"), fontsize=8, color=VERMILLION)  # fmt: skip
         ax.axhline(0, color="#cccccc", lw=0.8, zorder=0)
-        ax.vlines(steps, 0, v, color=BLUE, lw=1.6)
-        ax.plot(steps, v, "o", color=BLUE, ms=5, gid=f"potential {name}")
-        low, high = min(v.min(), 0), max(v.max(), threshold)
+        foot = -threshold / 2
+        far = v < foot if near else np.zeros(len(v), bool)
+        ax.vlines(steps, 0, np.where(far, foot, v), color=BLUE, lw=1.6)
+        ax.plot(steps[~far], v[~far], "o", color=BLUE, ms=5, gid=f"potential {name}")
+        ax.plot(steps[far], np.full(far.sum(), foot), "v", color=BLUE, ms=6, gid=f"far {name}")
+        for i in np.flatnonzero(far & np.concatenate([[True], np.diff(v) != 0])):
+            ax.annotate(f"{v[i]:,.0f}", (steps[i], foot), xytext=(7, 0), fontsize=8,
+                        textcoords="offset points", va="center")  # fmt: skip
+        low, high = min(v[~far].min(initial=0), foot if far.any() else 0), max(v.max(), threshold)
         room = high - low
         ax.plot(steps[fired], np.full(fired.sum(), high + 0.14 * room), "D", color="black", ms=6,
                 gid=f"spikes {name}")  # fmt: skip
         top = int(v.argmax())
-        if v.min() < v[top]:
-            ax.annotate(f"{v[top]:,.0f}", (steps[top], v[top]), xytext=(7, 0), fontsize=8,
-                        textcoords="offset points", va="center")  # fmt: skip
+        if v.min() < v[top] and not far[top]:
+            # Beside the dot, and clear of the threshold's line.
+            close = abs(v[top] - threshold) < 0.12 * room
+            ax.annotate(f"{v[top]:,.0f}", (steps[top], v[top]), xytext=(7, 5 if close else 0),
+                        fontsize=8, textcoords="offset points",
+                        va="bottom" if close else "center")  # fmt: skip
         ax.set_ylim(low - 0.08 * room, high + 0.28 * room)
         ax.set_ylabel(f"v of {pretty(name)}")
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
@@ -122,6 +139,7 @@ def potentials(
     fig.alt = (
         f"Membrane potential over {len(steps)} steps, weight units, threshold as a dashed line, "
         f"spikes as diamonds: {'; '.join(said)}."
+        + (f" Drawn from {-threshold / 2:,.0f} up; what lies below is an arrow." if near else "")
     )
     return fig
 
