@@ -29,6 +29,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from sbp.app.exercises import check
 from sbp.app.notebook import ProgressBar, show
 from sbp.circuits import single_layer_circuit
 from sbp.engines import compiled
@@ -214,12 +215,24 @@ if EPOCHS >= 10:  # enough to have learned something, whatever the seed; chance 
 assert trained.faults()["coincidences outside the learning phases"] == 0
 
 # %%
+share = np.array([digits.x_train[digits.y_train == k].mean(axis=0) for k in range(10)])
+typical = share - digits.x_train.mean(axis=0)
+learned = trained.weights["W"].astype(int) - before
+rows = [
+    (254 * row / max(1e-9, np.abs(row).max())).astype(int) for row in (typical, learned)
+]
 show(
     weight_images(
-        {"W": trained.weights["W"]}, digits.image_shape, title="What it looks for"
+        {"W": np.vstack(rows)},
+        digits.image_shape,
+        title="What tells digits apart, and what was learned",
+        about="Above: the average 0, 1 ... 9, less the average digit. "
+        "Below: how W has changed.",
     ),
-    "The weights of the ten outputs, 0 to 9, as pictures: red pixels speak for the "
-    "digit, blue ones against it. They look like what tells the digits apart.",
+    "Above, pixels that are on more often (red) or less often (blue) in each digit "
+    "than in all of them. Below, what training has added to the weights of each "
+    "output, in the same order. An output that has learned took up what tells its "
+    "digit apart; a pale tile is an output that was wrong by far, hardly corrected.",
 )
 
 # %% [markdown]
@@ -231,28 +244,46 @@ show(
 #
 # ## Exercises
 #
-# 1. **Why random weights?** Start from $W = 0$. What does the network learn, and why?
-# 2. **The sign of the reward.** Give the reward in phase 6 and not in phase 4. What
-#    happens to the accuracy?
+# 1. **Why random weights?** Start from $W = 0$. How many of the 640 weights change in
+#    an epoch, and why?
+# 2. **The sign of the reward.** Give the reward in phase 6 and not in phase 4. Does the
+#    accuracy get better, stay the same or get worse?
 # 3. **Rule or layer?** Train scikit-learn's `LogisticRegression` on the same pixels.
+#    Which share of the test digits does it get right?
+# 4. **The timetable.** All synapses of single-layer learning are there; the gates of
+#    `x`, of the outputs and of the target are not. In which phases must they open? Try
+#    it without looking at the picture above.
+#
+# <div class="sbp-figure" data-figure="puzzle" data-puzzle="timetable">On the page of
+# the book, the timetable can be filled in here.</div>
 
 # %% tags=["answer"]
-# Exercise 1: your answer
+# Exercise 1: a number
+answer = ...
+check("zero", answer)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 1
 # Nothing, for ever: with W = 0 every a is 0, o< needs more than 0, and d+ is never
 # open. The derivative of every neuron is zero.
+verdict = check("zero", 0)
+print(verdict)
+assert verdict
 _, stuck = train(circuit, np.zeros((10, 64), int), 2, "from zero")
 assert (stuck.weights["W"] == 0).all()
 
 # %% tags=["answer"]
-# Exercise 2: your answer
+# Exercise 2: "better", "same" or "worse"
+answer = ...
+check("reward", answer)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 2
 # It learns to be wrong: what should have fired fires less, what should not fires
 # more, until derivatives vanish.
+verdict = check("reward", "worse")
+print(verdict)
+assert verdict
 swapped = tuple(
     replace(phase, reward=p == 6) if phase.learns else phase
     for p, phase in enumerate(circuit.phases)
@@ -264,7 +295,9 @@ print(
 assert upside_down[-1]["membrane"] < (0.15 if SEED == 0 else 0.3)
 
 # %% tags=["answer"]
-# Exercise 3: your answer
+# Exercise 3: a share, from 0 to 1
+answer = ...
+check("logistic", answer)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 3
@@ -272,8 +305,28 @@ assert upside_down[-1]["membrane"] < (0.15 if SEED == 0 else 0.3)
 other = LogisticRegression(max_iter=2000).fit(digits.x_train, digits.y_train)
 linear = other.score(digits.x_test, digits.y_test)
 print(f"{100 * linear:.1f} %, against {100 * history[-1]['membrane']:.1f} %")
+verdict = check("logistic", linear)
+print(verdict)
+assert verdict
 if SEED == 0:
     assert linear > history[-1]["membrane"]
+
+# %% tags=["answer"]
+# Exercise 4: for each row a list of phases, 0 to 6, such as
+# {"x": [0], "answer": [0], "target": [0], "error": [0, 1]}
+answer = ...
+check("timetable", answer)
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
+# @title Solution 4
+# The input is sent at 0, the target at 1.  x fires at 1, and at 4 and 6 to meet the
+# error; the outputs answer at 2, when the target is there too; the error fires at 3 and
+# is back at the outputs at 4 (d+) and at 6 (d-).
+verdict = check(
+    "timetable", {"x": [1, 4, 6], "answer": [2], "target": [2], "error": [4, 6]}
+)
+print(verdict)
+assert verdict
 
 # %% [markdown]
 # ## Summary

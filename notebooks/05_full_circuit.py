@@ -27,6 +27,7 @@ from dataclasses import replace
 import numpy as np
 
 from sbp import algebra
+from sbp.app.exercises import check
 from sbp.app.notebook import mnist, show
 from sbp.circuits import learning_circuit
 from sbp.engines import compiled
@@ -94,6 +95,62 @@ def backpropagation(W1, W2, x, t):
         "dW2": dW2,
     }
 
+
+# %% [markdown]
+# ## By hand: two inputs, two hidden neurons, one output
+#
+# Before 400 neurons, five. Both inputs fire, $x = (1, 1)$, and the output should fire,
+# $t = 1$. The weights are
+#
+# $$
+# W_1 = \begin{pmatrix} 240 & 250 \\ -250 & 250 \end{pmatrix}, \qquad
+# W_2 = \begin{pmatrix} 240 & 200 \end{pmatrix}
+# $$
+#
+# With so few inputs no sum gets past the 512 of a half, so we let each input come over
+# two lines: $x$ has four entries, and each column of $W_1$ is there twice.
+#
+# | | first | second |
+# |---|---|---|
+# | $a_1 = W_1 x$ | $2\,(240 + 250) = 980$ | $2\,(-250 + 250) = 0$ |
+# | $h = [a_1 > 512]$ | 1 | 0 |
+# | box, $0 < a_1 \le 1024$ | 1 | 0 |
+#
+# The output sees only the first hidden neuron: $a_2 = 240$, not above 512, so $o = 0$.
+# It should have fired, and $a_2$ lies within its box: $d = t - o = 1$. Then
+#
+# - (2) $e = W_2^T d = (240, 200)$: both hidden neurons are told "more";
+# - (3) $\Delta W_2 = 2\,d\,h^T = (2, 0)$: only the one that fired is changed;
+# - (4) $\operatorname{sign}(e) = (1, 1)$, times the box: $(1, 0)$. So $\Delta W_1$ is 2
+#   in the first row and 0 in the second.
+#
+# The second hidden neuron, whose $a_1$ is exactly 0, is not above 0: it learns nothing.
+# Afterwards $W_2 = (242, 200)$ and the first row of $W_1$ is $(242, 252)$. That is one
+# step of backpropagation, and here is the machine:
+
+# %%
+W1 = np.array([[240, 240, 250, 250], [-250, -250, 250, 250]], np.int16)
+W2 = np.array([[240, 200]], np.int16)
+x, t = np.ones(4, int), np.ones(1, bool)
+by_hand = backpropagation(W1.astype(int), W2.astype(int), x, t)
+assert by_hand["h"].tolist() == [True, False]
+assert by_hand["e"].tolist() == [240, 200]
+assert by_hand["hidden"].tolist() == [1, 0]
+
+five = lower(learning_circuit((4, 2, 1)))
+start = five.state({"W1": W1, "W2": W2})
+run = compiled.run(
+    five, start, {"input": [x], "target": [t]}, record=ALL_SPIKES, strict=True
+)
+assert run.spikes["h"][2].tolist() == [True, False]  # it answers
+assert not run.spikes["o"][3].any()
+assert run.spikes["d+"][4].tolist() == [True]  # it should have fired
+assert run.spikes["hT"][6].tolist() == [True, True]  # e > 0, for both
+assert run.spikes["h_box"][6].tolist() == [True, False]
+assert run.spikes["h"][7].tolist() == [True, False]  # one of them learns
+assert run.weights["W2"].tolist() == [[242, 200]]
+assert run.weights["W1"].tolist() == [[242, 242, 252, 252], [-250, -250, 250, 250]]
+print("W2:", *run.weights["W2"][0], "  W1:", *run.weights["W1"][0])
 
 # %% [markdown]
 # ## A digit that it still gets wrong
@@ -303,7 +360,9 @@ print(f"all {W1.size + W2.size:,} weights equal after {count} samples")
 #    $W_2$ right all the same?
 
 # %% tags=["answer"]
-# Exercise 1: your answer
+# Exercise 1: a number
+answer = ...
+check("changed", answer, before=before["W1"], after=after["W1"])
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 1
@@ -313,15 +372,23 @@ predicted = int(((e != 0) & box).sum() * x.sum())
 changed = int((after["W1"] != before["W1"]).sum())
 print(predicted, "predicted,", changed, "changed")
 assert 0 <= predicted - changed < 0.02 * predicted
+verdict = check("changed", predicted, before=before["W1"], after=after["W1"])
+print(verdict)
+assert verdict
 
 # %% tags=["answer"]
-# Exercise 2: your answer
+# Exercise 2: the first phase that differs
+answer = ...
+check("cut", answer)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 2
 # From phase 6 on hT fires where W2^T d+ > 0 instead of where W2^T (d+ - d-) > 0: the
 # error of the outputs that should not have fired never comes back.  W2 itself is
 # learned from h and o, which do not know of hT.
+verdict = check("cut", 6)
+print(verdict)
+assert verdict
 kept = tuple(p for p in circuit.projections if (p.source, p.target) != ("o-", "hT"))
 program = lower(replace(circuit, projections=kept))
 run = compiled.run(program, program.state(before), shown, record=ALL_SPIKES)

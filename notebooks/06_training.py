@@ -24,6 +24,7 @@
 # %%
 import numpy as np
 
+from sbp.app.exercises import check
 from sbp.app.notebook import ProgressBar, TrainingBar, mnist, show
 from sbp.learn.training import Settings, outputs, train, train_seeds
 from sbp.plots import confusion_matrix, digits, learning_curve, weight_images
@@ -190,7 +191,9 @@ show(
 #    largest. How much better than one network is the committee?
 
 # %% tags=["answer"]
-# Exercise 1: your answer
+# Exercise 1: a dict, hidden neurons -> membrane accuracy (0 to 1)
+answer = ...
+check("width", answer)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 1
@@ -201,19 +204,32 @@ for hidden in (25, 50, 100, 200):
     result = train(few, Settings(hidden=hidden, epochs=2))
     sizes[hidden] = result.epochs[-1]["membrane"]
 print({hidden: f"{100 * value:.1f} %" for hidden, value in sizes.items()})
-assert sizes[200] > sizes[25]
+verdict = check("width", sizes)
+print(verdict)
+assert verdict
 
 # %% tags=["answer"]
-# Exercise 2: your answer
+# Exercise 2: the share that the committee gets right
+answer = ...
+check(
+    "votes",
+    answer,
+    sums=[outputs(dataset.x_test, result.weights)[1] for result in trained],
+    labels=dataset.y_test,
+)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 2
 # Different starts make different mistakes, and sums cancel some of them.
-committee = sum(outputs(dataset.x_test, result.weights)[1] for result in trained)
+each = [outputs(dataset.x_test, result.weights)[1] for result in trained]
+committee = sum(each)
 together = float((committee.argmax(axis=1) == dataset.y_test).mean())
 alone = [history[-1]["membrane"] for history in histories]
 print(f"alone {100 * np.mean(alone):.2f} % on average, together {100 * together:.2f} %")
 assert together > np.mean(alone) - 0.01
+verdict = check("votes", together, sums=each, labels=dataset.y_test)
+print(verdict)
+assert verdict
 
 # %% [markdown]
 # ## Summary

@@ -28,6 +28,7 @@
 import numpy as np
 
 from sbp import engines
+from sbp.app.exercises import check
 from sbp.app.notebook import show
 from sbp.circuits import gating_chain, learning_circuit
 from sbp.difference import first_difference, first_weight_difference
@@ -196,7 +197,9 @@ except MissingDependency as error:
 #    consecutive steps.
 
 # %% tags=["answer"]
-# Exercise 1: your answer
+# Exercise 1: a pair of runs, (ours, lava)
+answer = ...
+check("equal", answer)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 1
@@ -210,9 +213,14 @@ with engines.session(
 ours = reference.run(program, program.state(other), later, record=ALL_SPIKES)
 assert first_difference(ours.spikes, lava.spikes, program.period) is None
 assert first_weight_difference(ours.weights, lava.weights, 36, program.period) is None
+verdict = check("equal", (ours, lava))
+print(verdict)
+assert verdict
 
 # %% tags=["answer"]
-# Exercise 2: your answer
+# Exercise 2: the name of a population
+answer = ...
+check("rest", answer)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 2
@@ -231,6 +239,9 @@ twice = [
 print(twice)
 assert twice == ["hT"]
 assert program.circuit.population("hT").neuron.refractory == 1
+verdict = check("rest", "hT")
+print(verdict)
+assert verdict
 
 # %% [markdown]
 # ## Summary

@@ -33,6 +33,7 @@ from dataclasses import replace
 import numpy as np
 
 from sbp import algebra
+from sbp.app.exercises import check
 from sbp.app.notebook import ProgressBar, TrainingBar, fashion_mnist, mnist, show
 from sbp.circuits import learning_circuit
 from sbp.engines import compiled
@@ -517,13 +518,18 @@ if fashion:
 #    is drawn at random?
 
 # %% tags=["answer"]
-# Exercise 1: your answer
+# Exercise 1: the least number of spikes
+answer = ...
+check("fewest", answer)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 1
 # A relay at rest fires above 9216, and weights end at 254: 37 spikes at least, all
 # over weights near the bound.  hT hears ten outputs, 2540 at most: never.  h hears
 # the pixels of a digit and o 400 hidden neurons: both may.
+verdict = check("fewest", 37)
+print(verdict)
+assert verdict
 assert 36 * 254 < 9216 < 37 * 254
 assert 10 * 254 < 9216
 spikes = pictures.x_train.sum(axis=1)
@@ -531,7 +537,9 @@ assert spikes.max() > 37
 print(f"a digit has {spikes.mean():.0f} spikes on average, {spikes.max()} at most")
 
 # %% tags=["answer"]
-# Exercise 2: your answer
+# Exercise 2: membrane accuracy in percent
+answer = ...
+check("labels", answer, whole=float(np.mean(whole)))
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 2
@@ -549,7 +557,11 @@ last = [100 * result.epochs[-1]["membrane"] for result in found]
 for what, values in {"right labels": whole, "a fifth redrawn": last}.items():
     mean, error = mean_and_error(values)
     print(f"{what}: {mean:.1f} ± {error:.1f} %, {SEEDS} seeds")
-assert np.mean(last) > 20
+verdict = check(
+    "labels", float(np.mean(last)), whole=float(np.mean(whole))
+)
+print(verdict)
+assert verdict
 
 # %% [markdown]
 # ## Summary

@@ -32,6 +32,7 @@ import time
 import numpy as np
 
 from sbp import algebra
+from sbp.app.exercises import check
 from sbp.app.notebook import mnist, show
 from sbp.circuits import inference_circuit, learning_circuit
 from sbp.engines import compiled, reference
@@ -248,7 +249,9 @@ assert estimate.placed < MEASURED["learning"].latency
 #    initial random weights. Is learning dearer at the beginning or at the end?
 
 # %% tags=["answer"]
-# Exercise 1: your answer
+# Exercise 1: a share, from 0 to 1
+answer = ...
+check("share", answer, energy=nanojoules)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 1
@@ -256,9 +259,15 @@ assert estimate.placed < MEASURED["learning"].latency
 share = nanojoules["synaptic update"] / sum(nanojoules.values())
 print(f"{100 * share:.2f} % of the modelled energy changes weights")
 assert share < 0.2
+verdict = check("share", share, energy=nanojoules)
+print(verdict)
+assert verdict
 
 # %% tags=["answer"]
-# Exercise 2: your answer
+# Exercise 2: "beginning" or "end"; count first and give both counts
+answer = ...
+updates = 0.0  # of a sample with fresh weights
+check("dearer", answer, fresh=updates, trained=per_sample["synaptic update"])
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 2
@@ -275,7 +284,12 @@ for kind in ("synaptic operation", "synaptic update"):
         f"{kind}: {first[kind].sum() / 300:,.0f} at the start, "
         f"{per_sample[kind]:,.0f} trained"
     )
-assert first["synaptic update"].sum() / 300 > per_sample["synaptic update"]
+updates = first["synaptic update"].sum() / 300
+verdict = check(
+    "dearer", "beginning", fresh=updates, trained=per_sample["synaptic update"]
+)
+print(verdict)
+assert verdict
 
 # %% [markdown]
 # ## Summary

@@ -28,12 +28,12 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 from IPython.utils.capture import capture_output
 
 from sbp import reproduce, shipped
+from sbp.app.exercises import check
 from sbp.app.notebook import show
-from sbp.plots.charts import bars
+from sbp.plots.charts import dots
 from sbp.reproduce import claims, figures
 from sbp.reproduce.claims.table_1 import LEARNING
 from sbp.reproduce.status import MEANING, Known, expected, read_verdicts, shown
@@ -78,24 +78,26 @@ for row in verdicts.values():
 
 # %%
 best = verdicts["mnist-best-checkpoint"]
-values = [row.accuracy for row in LEARNING]
+values = [[row.accuracy] for row in LEARNING]
 labels = [f"{row.work}, {row.network} (published)" for row in LEARNING]
 for measure in ("spike", "membrane"):
     if best.values.get(measure):
         labels.append(f"here, best of 3 runs by {measure} (measured)")
-        values.append(float(np.mean(best.values[measure])))
+        values.append(list(best.values[measure]))
 show(
-    bars(
+    dots(
         labels,
         values,
-        ylabel="MNIST test accuracy, %",
-        form="{:.1f}",
+        ours=["measured" in label for label in labels],
+        xlabel="MNIST test accuracy, %",
         title="MNIST test accuracy: published, and here in simulation",
     ),
-    "The systems of the paper's Table 1, as published, and what this package measures "
-    "in simulation for the first of them, mean over seeds.",
+    "The systems of the paper's Table 1, as published (hollow; the table gives no "
+    "spread), and what this package measures in simulation for the first of them "
+    "(filled): mean over all threes of ten seeds, the bar from the least to the best. "
+    "The axis does not begin at zero.",
 )
-assert values[0] == 96.3
+assert values[0] == [96.3]
 
 # %% [markdown]
 # ## Learning curves
@@ -156,7 +158,9 @@ else:
 #    is the verdict?
 
 # %% tags=["answer"]
-# Exercise 1: your answer
+# Exercise 1: a pair, (exit code, path of the result)
+answer = ...
+check("run", answer)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 1
@@ -167,9 +171,14 @@ with capture_output():  # a table of claims; run it in a terminal to see it
 print("exit code", code, "| written:", *sorted(path.name for path in own.iterdir()))
 assert code == 0
 assert (own / "circuit-sizes.json").exists()
+verdict = check("run", (code, own / "circuit-sizes.json"))
+print(verdict)
+assert verdict
 
 # %% tags=["answer"]
-# Exercise 2: your answer
+# Exercise 2: one of the verdicts
+answer = ...
+check("doctored", answer)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 2
@@ -180,7 +189,9 @@ record["values"]["neurons, learning"] = [3283]
 path.write_text(json.dumps(record), encoding="utf-8")
 (doctored,) = read_verdicts(own, claims.select(["circuit-sizes"]), Known())
 print(doctored.status, doctored.why)
-assert doctored.status == "stale"
+verdict = check("doctored", doctored.status)
+print(verdict)
+assert verdict
 
 # %% [markdown]
 # ## Summary

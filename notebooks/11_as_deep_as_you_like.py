@@ -29,6 +29,7 @@ import numpy as np
 
 import sbp
 from sbp import algebra
+from sbp.app.exercises import check
 from sbp.app.notebook import show
 from sbp.circuits import deep_circuit
 from sbp.domain import limits
@@ -183,10 +184,13 @@ assert wide.table.bound == 16_824
 # 1. **Count.** How many gates has the ring for ten layers, and why can a circuit of
 #    thirteen layers not be built? (A delay has six bits.)
 # 2. **Silence.** Make the hidden layers narrow, say `(12, 8, 6)`, and find the layer in
-#    which activity ends.
+#    which activity ends: the first that fires in fewer than one of twenty samples (or
+#    `o`, if none does).
 
 # %% tags=["answer"]
-# Exercise 1: your answer
+# Exercise 1: a number of gates
+answer = ...
+check("gates", answer)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 1
@@ -199,6 +203,9 @@ print(
     max(p.delay for p in ten.projections),
 )
 assert ten.period == 52
+verdict = check("gates", ten.period)
+print(verdict)
+assert verdict
 try:
     deep_circuit((4,) * 14)
 except sbp.SbpError as error:
@@ -207,7 +214,10 @@ else:
     raise AssertionError("13 layers would need a delay of 63")
 
 # %% tags=["answer"]
-# Exercise 2: your answer
+# Exercise 2: the name of the first silent layer; give the shares that you counted
+answer = ...
+shares = {"h1": 1.0, "h2": 1.0, "h3": 1.0, "o": 1.0}  # of samples with a spike in it
+check("silent", answer, shares=shares)
 
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 2
@@ -216,9 +226,15 @@ silent = sbp.lower(deep_circuit(narrow))
 run = compiled.run(
     silent, silent.state(Weights.random(narrow, SEED)), stimulus, record=ALL_SPIKES
 )
-for k, name in enumerate(("h1", "h2", "h3", "o"), 1):
-    share = run.at_phase(name, k + 1).any(axis=1).mean()
-    print(f"{name}: fires in {100 * share:.0f} % of the samples")
+shares = {
+    name: float(run.at_phase(name, k + 1).any(axis=1).mean())
+    for k, name in enumerate(("h1", "h2", "h3", "o"), 1)
+}
+silent = [name for name, share in shares.items() if share < 0.05]
+first = (silent or ["o"])[0]
+verdict = check("silent", first, shares=shares)
+print(verdict)
+assert verdict
 
 # %% [markdown]
 # ## Summary

@@ -5,6 +5,10 @@ Binder makes them when it builds its machine (`postBuild`); for Colab they are p
 site, on the branch ``gh-pages``, with a first cell that installs the package.  Colab has no
 Python 3.10, and so no Lava: such notebooks get no Colab button.
 
+*Glossary.*  Notebooks are also read in Jupyter, which does not know the role ``{term}``.  There a
+term is an ordinary link, ``[gate](../book/notation.md#term-gate)``; here such links find the
+glossary, and one to a term that is not there is a warning, which fails the build.
+
 *Finished pages.*  Pages opened from disk (``file://``) may not preload fonts, and the style sheet
 loads the same fonts anyway: the preloading goes.  So does the set-up of Thebe, which is not used,
 names another site, and is written twice, which the browser reports as an error; and a role that
@@ -40,6 +44,14 @@ def redirect(app: Sphinx, pagename: str, template: str, context: dict[str, Any],
         group["buttons"] = list(buttons.values())
 
 
+def terms(app: Sphinx, env: Any) -> None:
+    """Let links of the form ``notation.md#term-NAME`` lead to the glossary."""
+    for name, _, kind, page, anchor, _ in env.get_domain("std").get_objects():
+        if kind == "term":
+            slugs = env.metadata[page].setdefault("myst_slugs", {})
+            slugs[anchor.lower()] = (0, anchor, name)
+
+
 def clean(app: Sphinx, exception: Exception | None) -> None:
     """Take what is unwanted out of every finished page."""
     if exception is None and app.builder.format == "html":
@@ -52,5 +64,6 @@ def clean(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Run after the theme's own handlers, which have priority 501."""
     app.connect("html-page-context", redirect, priority=700)
+    app.connect("env-updated", terms)
     app.connect("build-finished", clean)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

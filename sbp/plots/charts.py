@@ -372,6 +372,58 @@ def points(
 
 
 @picture
+def dots(
+    labels: Sequence[str],
+    values: Sequence[Sequence[float]],
+    *,
+    xlabel: str,
+    title: str,
+    ours: Sequence[bool] | None = None,
+    form: str = "{:,.1f}",
+) -> Picture:
+    """One dot for each label, on an axis that need not begin at zero, with what it varies by.
+
+    Parameters
+    ----------
+    labels : sequence of str
+    values : sequence of sequence of float
+        For each label one or several values: the dot is their mean, the bar goes from the least to
+        the largest.
+    ours : sequence of bool, optional
+        Filled dots; the others, such as published values, are hollow.
+    form : str
+        How a number is written.
+    """
+    if not labels or len(values) != len(labels) or not all(len(row) for row in values):
+        raise SpecError("dots need values for each label", allowed=f"{len(labels)} lists of them")
+    filled = list(ours or [True] * len(labels))
+    fig = Picture(figsize=(8, 1.1 + 0.34 * len(labels)), layout="constrained")
+    _titled(fig, title)
+    ax = fig.subplots()
+    said = []
+    for y, (label, row, own) in enumerate(zip(labels, values, filled, strict=True)):
+        mean, colour = float(np.mean(row)), VERMILLION if own else BLUE
+        text = form.format(mean)
+        if len(row) > 1:
+            ax.plot([min(row), max(row)], [y, y], "|-", color=colour, lw=1.6, ms=11, mew=1.6,
+                    gid=f"range {label}")  # fmt: skip
+            text += f" ({form.format(min(row))} to {form.format(max(row))})"
+        ax.plot(mean, y, "o" if own else "D", color=colour, ms=6, mfc=colour if own else "white",
+                mew=1.6, gid=f"dot {label}")  # fmt: skip
+        ax.annotate(text, (max(row), y), xytext=(9, 0), textcoords="offset points", va="center",
+                    fontsize=8.5)  # fmt: skip
+        said.append(f"{label} {text}")
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_ylim(len(labels) - 0.4, -0.6)  # the first at the top
+    ax.grid(axis="x", color="#dddddd", lw=0.6)
+    ax.set_xlabel(xlabel)
+    ax.margins(x=0.16)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    fig.alt = f"{title}. {xlabel}: {', '.join(said)}."
+    return fig
+
+
+@picture
 def histogram(
     values: Mapping[str, np.ndarray],
     *,

@@ -56,6 +56,7 @@ def weight_images(
     *,
     n: int = 60,
     title: str | None = None,
+    about: str | None = None,
 ) -> Picture:
     """What the first layer looks for, as pictures, and the further matrices as they are.
 
@@ -68,6 +69,8 @@ def weight_images(
     n : int
         Units drawn at most, the first ones, 1 .. 400.
     title : str, optional
+    about : str, optional
+        What the pictures are, where they are not the weights of each unit.
 
     Notes
     -----
@@ -92,8 +95,8 @@ def weight_images(
     fig.suptitle(fig.title, x=0.02, y=1 - 0.1 / height, ha="left", va="top", fontsize=13,
                  fontweight="bold")  # fmt: skip
     units = f"the first {len(shown)} of {len(images)}" if len(shown) < len(images) else "all"
-    fig.text(0.02, 1 - 0.5 / height, f"{first}: weights from the input to each unit ({units})",
-             fontsize=9.5, va="center")  # fmt: skip
+    text = about or f"{first}: weights from the input to each unit ({units})"
+    fig.text(0.02, 1 - 0.5 / height, text, fontsize=9.5, va="center")
     # One image with gaps between the units, so that they share an axes and a scale.
     board = np.full((down * (shape[0] + 1) - 1, across * (shape[1] + 1) - 1), np.nan)
     for i, row in enumerate(shown):
@@ -134,6 +137,7 @@ def weight_images(
         f"Weights as colours, red positive, blue negative, white zero: {units} rows of {first} as "
         f"{shape[0]} by {shape[1]} pictures"
         + (f", and {listed([name for name, _ in rest])} as a matrix. " if rest else ". ")
+        + (f"{about} " if about else "")
         + " ".join(texts)
     )
     return fig
