@@ -12,7 +12,8 @@
 # Everything in this book is built from one part: a neuron that adds up whole numbers
 # and fires when the sum is large enough. This page takes that part in hand, until it
 # can do the one trick on which the whole circuit rests: staying silent, whatever it is
-# told, unless a *gate* has lifted it to half of its threshold.
+# told, unless a *[gate](../book/notation.md#term-gate)* has lifted it to half of its
+# threshold.
 #
 # **You will**
 # - run a neuron of Intel's Loihi chip in exact integers and predict when it fires,
@@ -78,13 +79,16 @@ if STEPS > 10:
 # $D(x, d)$ shrinks $x$ by the share $d/4096$ and rounds toward zero, $b$ is a constant
 # *bias*, and $\theta$ the *threshold*. After a spike $v$ is zero again. The factor 64
 # only says that the chip keeps six more bits than the weights have; in this book all
-# numbers are given in *weight units*, with the 64 divided out, unless we say otherwise.
+# numbers are given in *[weight units](../book/notation.md#term-weight-unit)*, with the
+# 64 divided out, unless we say otherwise.
 #
 # A circuit is written in lines: who sends, who hears it, and over which kind of
-# synapse. `lower` turns it into a *program*, whole numbers as a chip would hold them,
-# and an *engine* runs that; `reference` follows the rules above word for word. Circuits
-# run in *samples*, one turn through their *phases*; in the small ones of this page
-# every step is a sample.
+# synapse. `lower` turns it into a *[program](../book/notation.md#term-program)*, whole
+# numbers as a chip would hold them, and an *[engine](../book/notation.md#term-engine)*
+# runs that; `reference` follows the rules above word for word. Circuits run in
+# *[samples](../book/notation.md#term-sample)*, one turn through their
+# *[phases](../book/notation.md#term-phase)*; in the small ones of this page every step
+# is a sample.
 #
 # Here is the smallest circuit, one line long: what comes from outside, `input`, reaches
 # a neuron `n` with weight 300. Its threshold is 1024, and it loses an eighth of its
@@ -122,10 +126,11 @@ show(
 )
 
 # %% [markdown]
-# Does it agree with our five lines? The first spike of the source, sent in step 0,
-# arrives in step 1: a spike always takes one step. From there on they must be the same,
-# spike for spike. (The chip rounds in its own finer units, 64 to one of ours; here that
-# makes no difference. Exactly as the chip does it: `v * 3584 // 4096 + 64 * 300`.)
+# Does it agree with our five lines? The first spike of the
+# [source](../book/notation.md#term-source), sent in step 0, arrives in step 1: a spike
+# always takes one step. From there on they must be the same, spike for spike. (The chip
+# rounds in its own finer units, 64 to one of ours; here that makes no difference.
+# Exactly as the chip does it: `v * 3584 // 4096 + 64 * 300`.)
 
 # %%
 fine, finer = 0, []
@@ -178,7 +183,8 @@ assert run.spikes["n"][1].tolist() == [False, False, True]
 #
 # Now the trick. Give the neuron a bias of $-8192$, eight thresholds below zero. Nothing
 # that the network sends it, a few hundred or a few thousand, can fire it: it is
-# *closed*. Call it a **relay**. A **gate** is another neuron with a synapse of weight
+# *closed*. Call it a **[relay](../book/notation.md#term-relay)**. A **gate** is another
+# neuron with a synapse of weight
 #
 # $$ 8704 = 8192 + 512 $$
 #

@@ -9,14 +9,17 @@
 # %% [markdown]
 # # The gating chain
 #
-# A relay fires only while its gate is open. So who opens the gates? More neurons: a
-# **ring**, in which one spike runs round for ever and is the clock, the program counter
-# and the memory of where we are. This page builds it, sends a picture along a chain of
-# relays, chooses where a picture goes, and then breaks it.
+# A [relay](../book/notation.md#term-relay) fires only while its
+# [gate](../book/notation.md#term-gate) is open. So who opens the gates? More neurons: a
+# **[ring](../book/notation.md#term-ring)**, in which one spike runs round for ever and
+# is the clock, the [program](../book/notation.md#term-program) counter and the memory
+# of where we are. This page builds it, sends a picture along a chain of relays, chooses
+# where a picture goes, and then breaks it.
 #
 # **You will**
 # - close gate neurons to a ring and see its one spike go round,
-# - hand a pattern from population to population, one step each, without losing a bit,
+# - hand a pattern from [population](../book/notation.md#term-population) to population,
+#   one step each, without losing a bit,
 # - route the same spikes to one place or another by time alone,
 # - take one synapse, and one spike, away and see what is left.
 #
@@ -46,10 +49,11 @@ TURNS = 3  # 1 to 20: how often the ring goes round where we watch it for longer
 #
 # A gate neuron has no bias, so a synapse of weight 9280 fires it alone. Let `g0` fire
 # `g1`, `g1` fire `g2`, and the last one `g0` again; start it with a single spike from
-# outside, the **kick**. From then on exactly one gate fires in every step. Groups of
-# neurons that pass activity on like this are a *synfire chain*. One such chain that
-# opens and closes another one makes a *synfire-gated synfire chain* ([Wang, Sornborger
-# and Tao, 2016]( https://doi.org/10.1371/journal.pcbi.1004979)): that is our machine.
+# outside, the **[kick](../book/notation.md#term-kick)**. From then on exactly one gate
+# fires in every step. Groups of neurons that pass activity on like this are a *synfire
+# chain*. One such chain that opens and closes another one makes a *synfire-gated
+# synfire chain* ([Wang, Sornborger and Tao, 2016](
+# https://doi.org/10.1371/journal.pcbi.1004979)): that is our machine.
 #
 # Next to the ring we put a chain of relay populations `s1`, `s2`, ...: each one copies
 # its spikes, neuron by neuron, to the next, and gate `gk` opens stage `sk`.

@@ -11,12 +11,13 @@
 #
 # Backpropagation asks three things of a network that a spiking neuron does not have: it
 # must *remember* its inputs until the error comes back, it must know its *derivative*
-# there, and it must *multiply* the error by it. This page builds all three from relays.
+# there, and it must *multiply* the error by it. This page builds all three from
+# [relays](../book/notation.md#term-relay).
 #
 # **You will**
 # - make a memory out of a detour,
 # - compare an input with two thresholds at once and find a derivative between them,
-# - multiply, by letting neurons be each other's gates.
+# - multiply, by letting neurons be each other's [gates](../book/notation.md#term-gate).
 #
 # **You need** [the Loihi neuron](01_neuron.ipynb) and [the gating
 # chain](02_gating_chain.ipynb). **Running time:** a few seconds.
@@ -39,7 +40,8 @@ UNITS = 192  # 2 to 1000: inputs at which the thresholds are tried, side by side
 
 
 # %% [markdown]
-# A small helper, so that each example below is only its lines: it runs one sample.
+# A small helper, so that each example below is only its lines: it runs one
+# [sample](../book/notation.md#term-sample).
 
 
 # %%
@@ -58,8 +60,9 @@ def run_once(circuit, weights=None, **stimulus):
 # needed later is sent on a detour: `x` copies itself to `x_mem` with four extra steps,
 # and `x_mem` hands it back, once at once and once four steps later.
 #
-# In the ring of twelve that the full circuit will use, `x` fires at $p = 1$, `x_mem` at
-# $p = 6$, and `x` again at $p = 7$ and $p = 11$, just when its synapses must learn.
+# In the [ring](../book/notation.md#term-ring) of twelve that the full circuit will use,
+# `x` fires at $p = 1$, `x_mem` at $p = 6$, and `x` again at $p = 7$ and $p = 11$, just
+# when its synapses must learn.
 
 # %%
 smile = np.array([int(bit) for bit in PATTERN])
@@ -105,7 +108,8 @@ for name, phases in (("x", [1, 7, 11]), ("x_mem", [6])):
 # $$
 #
 # This is a ramp (a truncated ReLU; at $a = 1$ the circuit takes the slope for 1), and a
-# *straight-through* or *surrogate* derivative ([Neftci, Mostafa and Zenke,
+# *[straight-through](../book/notation.md#term-straight-through-derivative)* or
+# *surrogate* derivative ([Neftci, Mostafa and Zenke,
 # 2019](https://doi.org/10.1109/MSP.2019.2931595)). It is a box: only a neuron near the
 # point of changing its mind is asked to learn.
 
@@ -128,8 +132,8 @@ show(
 
 # %% [markdown]
 # And a box is what two relays can tell: one opened to compare with 0 ($h_<$), one with
-# 1 ($h_>$). Above 0 *and not* above 1 is a copy and a veto, onto a third population,
-# `h_box`:
+# 1 ($h_>$). Above 0 *and not* above 1 is a copy and a veto, onto a third
+# [population](../book/notation.md#term-population), `h_box`:
 #
 # $$ h_{\text{box}} = h_< \wedge \neg\, h_> $$
 #
@@ -221,8 +225,9 @@ assert (run.spikes["h"][2] == (error & derivative).ravel()).all()
 # ## Exercises
 #
 # 1. **A memory that repeats itself.** Replace the detour by a copy from `x` to itself,
-#    with 5 extra steps, so that `x` fires at 1 and at 7. In which phases of the next
-#    sample does it fire, if nothing is sent there?
+#    with 5 extra steps, so that `x` fires at 1 and at 7. In which
+#    [phases](../book/notation.md#term-phase) of the next sample does it fire, if
+#    nothing is sent there?
 # 2. **Either, but not both.** One threshold neuron cannot tell whether exactly one of
 #    its two inputs fires; that XOR has no line between its answers is a famous
 #    complaint. Make it from $h_<$, $h_>$ and `h_box`. Which weight do the two inputs

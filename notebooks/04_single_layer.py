@@ -15,10 +15,12 @@
 # handwritten digits.
 #
 # **You will**
-# - write an error with two populations, one for each sign,
+# - write an error with two [populations](../book/notation.md#term-population), one for
+#   each sign,
 # - turn "pre and post fired together" into the delta rule, with a global reward as its
 #   sign,
-# - follow one digit through the seven phases and check every weight,
+# - follow one digit through the seven [phases](../book/notation.md#term-phase) and
+#   check every weight,
 # - train on 1,415 real digits, and find the rule's limits.
 #
 # **You need** the three pages before this one. **Running time:** a few seconds.
@@ -109,13 +111,14 @@ show(
 # Seven phases are the fewest. The forward pass takes three ($x$ at 1, $o$ at 2, the
 # error at 3); $d_+$ can be back at $o$ at 4 at the earliest. $x$ is dead for one step
 # after each spike, so the second meeting must wait until 6. And for the same reason the
-# next sample cannot be in $x$ before 8, which is phase 1 of the next turn.
+# next [sample](../book/notation.md#term-sample) cannot be in $x$ before 8, which is
+# phase 1 of the next turn.
 #
 # ## One digit
 #
 # We start from small random weights and show one digit, a real one of 8 x 8 pixels from
 # scikit-learn's collection: the first one for which both kinds of error happen. All of
-# this can be computed beforehand, in algebra.
+# this can be computed beforehand, in [algebra](../book/notation.md#term-algebra).
 
 # %%
 digits = data.load("digits")
@@ -163,9 +166,9 @@ assert (run.weights["W"] == expected).all()
 print("error:", *d, "| weights changed:", int((run.weights["W"] != before).sum()))
 
 # %% [markdown]
-# Equal to the last weight. And nothing else moved: the engine counts every meeting of
-# pre and post outside phases 4 and 6, and with `strict=True` it would have stopped at
-# the first.
+# Equal to the last weight. And nothing else moved: the
+# [engine](../book/notation.md#term-engine) counts every meeting of pre and post outside
+# phases 4 and 6, and with `strict=True` it would have stopped at the first.
 #
 # <div class="sbp-figure" data-figure="single">On the page of the book, a figure stands
 # here: one layer that learns digits, a sample at a time.</div>
@@ -175,9 +178,10 @@ print("error:", *d, "| weights changed:", int((run.weights["W"] != before).sum()
 # The whole training set, shown again and again in shuffled order. We test with the
 # forward pass alone, in three measures that will stay with us: **exact** (the output
 # spikes are the target and nothing else), **spike** (the lowest output that spikes is
-# right; no spike counts as 0) and **membrane** (the output with the largest input $a$
-# is right). No sheet of the collection is in both parts, so the test asks for other
-# handwriting.
+# right; no spike counts as 0) and
+# **[membrane](../book/notation.md#term-membrane)** (the output with the
+# largest input $a$ is right). No sheet of the collection is in both parts, so the test
+# asks for other handwriting.
 
 
 # %%
@@ -250,9 +254,9 @@ show(
 #    accuracy get better, stay the same or get worse?
 # 3. **Rule or layer?** Train scikit-learn's `LogisticRegression` on the same pixels.
 #    Which share of the test digits does it get right?
-# 4. **The timetable.** All synapses of single-layer learning are there; the gates of
-#    `x`, of the outputs and of the target are not. In which phases must they open? Try
-#    it without looking at the picture above.
+# 4. **The timetable.** All synapses of single-layer learning are there; the
+#    [gates](../book/notation.md#term-gate) of `x`, of the outputs and of the target are
+#    not. In which phases must they open? Try it without looking at the picture above.
 #
 # <div class="sbp-figure" data-figure="puzzle" data-puzzle="timetable">On the page of
 # the book, the timetable can be filled in here.</div>

@@ -9,14 +9,18 @@
 # %% [markdown]
 # # The full circuit, phase by phase
 #
-# Two layers of weights, fifteen populations, a ring of twelve gates. On this page one
-# digit goes through all of them. At every step we compute beside the spikes what
-# backpropagation asks for, and assert that the two are the same. At the end you can say
-# why this circuit *is* backpropagation, and in which two points it is not.
+# Two layers of weights, fifteen [populations](../book/notation.md#term-population), a
+# [ring](../book/notation.md#term-ring) of twelve
+# [gates](../book/notation.md#term-gate). On this page one digit goes through all of
+# them. At every step we compute beside the spikes what backpropagation asks for, and
+# assert that the two are the same. At the end you can say why this circuit *is*
+# backpropagation, and in which two points it is not.
 #
 # **You will**
-# - write down the algebra of one step of backpropagation for these neurons,
-# - find each of its lines in the spikes of one sample,
+# - write down the [algebra](../book/notation.md#term-algebra) of one step of
+#   backpropagation for these neurons,
+# - find each of its lines in the spikes of one
+#   [sample](../book/notation.md#term-sample),
 # - see the weights change, and check all of them.
 #
 # **You need** the pages before this one. **Running time:** about ten seconds.
@@ -49,9 +53,9 @@ dataset = mnist()
 #
 # A network with one hidden layer answers $h = [a_1 > ½]$ with $a_1 = W_1 x$, then $o =
 # [a_2 > ½]$ with $a_2 = W_2 h$ (the bracket is 1 where its content is true, and 1024
-# weight units are 1). The loss is $\tfrac12 \lVert t - o \rVert^2$. For learning, a
-# step is taken for a ramp, with the box $f'$ as its slope. Gradient descent, one sample
-# at a time, then is
+# [weight units](../book/notation.md#term-weight-unit) are 1). The loss is $\tfrac12
+# \lVert t - o \rVert^2$. For learning, a step is taken for a ramp, with the box $f'$ as
+# its slope. Gradient descent, one sample at a time, then is
 #
 # $$
 # \begin{aligned}

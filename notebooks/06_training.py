@@ -9,12 +9,14 @@
 # %% [markdown]
 # # Training on MNIST
 #
-# The circuit does what backpropagation says, sample by sample. Does it also *learn*?
-# Here it is trained on handwritten digits as in the paper: 400 inputs, 400 hidden
-# neurons, 10 outputs, one digit at a time, one pass of the ring for each.
+# The circuit does what backpropagation says, [sample](../book/notation.md#term-sample)
+# by sample. Does it also *learn*? Here it is trained on handwritten digits as in the
+# paper: 400 inputs, 400 hidden neurons, 10 outputs, one digit at a time, one pass of
+# the [ring](../book/notation.md#term-ring) for each.
 #
 # **You will**
-# - see that spikes and algebra end with the same weights after a whole epoch,
+# - see that spikes and [algebra](../book/notation.md#term-algebra) end with the same
+#   weights after a whole epoch,
 # - train several networks and read their learning curves in three measures,
 # - look at the digits that go wrong, and at what hidden neurons look for.
 #
@@ -95,7 +97,8 @@ assert spiking.faults["coincidences outside the learning phases"] == 0
 #
 # Every measure is taken on the test digits after each epoch. Recall the three:
 # **exact**, the output spikes are the target and nothing else; **spike**, the lowest
-# output that spikes is right, no spike counting as 0; **membrane**, the output with the
+# output that spikes is right, no spike counting as 0;
+# **[membrane](../book/notation.md#term-membrane)**, the output with the
 # largest input is right, which needs a look inside the neuron.
 
 # %%

@@ -9,10 +9,10 @@
 # %% [markdown]
 # # The circuit on Lava
 #
-# So far everything ran on engines of our own. Why should anybody believe them? On this
-# page the same programs run on **Lava**, Intel's framework and the way to a Loihi
-# board, with Lava's own simulation of the chip's neurons, synapses and learning, and
-# every spike and weight is compared.
+# So far everything ran on [engines](../book/notation.md#term-engine) of our own. Why
+# should anybody believe them? On this page the same programs run on **Lava**, Intel's
+# framework and the way to a Loihi board, with Lava's own simulation of the chip's
+# neurons, synapses and learning, and every spike and weight is compared.
 #
 # **You will**
 # - run the gating chain and the full circuit as a network of Lava processes,
@@ -52,9 +52,11 @@ assert engines.available()["lava"].startswith("ready"), engines.available()["lav
 # ## A program becomes a process graph
 #
 # In Lava everything is a *process* with ports, and connected processes run side by
-# side. The layout `network` makes one stock process of each population (`LIF`), one of
-# each projection (`Dense`, `Sparse`, `DelayDense`, `LearningDense`), and a `RingBuffer`
-# for what comes from outside. First the chain of [page 2](02_gating_chain.ipynb):
+# side. The layout `network` makes one stock process of each
+# [population](../book/notation.md#term-population) (`LIF`), one of each
+# [projection](../book/notation.md#term-projection) (`Dense`, `Sparse`, `DelayDense`,
+# `LearningDense`), and a `RingBuffer` for what comes from outside. First the chain of
+# [page 2](02_gating_chain.ipynb):
 
 # %%
 chain = lower(gating_chain(size=25, stages=4))
@@ -193,8 +195,8 @@ except MissingDependency as error:
 # 1. **Another seed.** Does the equality hold for other weights and other digits? Try
 #    one.
 # 2. **A neuron without rest.** Lava's `LIF` has no refractory time. Why does the
-#    circuit not notice? Look into the phase table for a population that fires in two
-#    consecutive steps.
+#    circuit not notice? Look into the [phase](../book/notation.md#term-phase) table for
+#    a population that fires in two consecutive steps.
 
 # %% tags=["answer"]
 # Exercise 1: a pair of runs, (ours, lava)

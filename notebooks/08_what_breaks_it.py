@@ -10,16 +10,18 @@
 # # What breaks it
 #
 # A machine is understood when one can predict what happens if a part is taken out. On
-# this page we cut gates, spoil the weights of the way back, lose spikes, and drive the
-# circuit past the two limits that it really has: the range of its weights and the
-# strength of its closing gates.
+# this page we cut [gates](../book/notation.md#term-gate), spoil the weights of the way
+# back, lose spikes, and drive the circuit past the two limits that it really has: the
+# range of its weights and the strength of its [closing
+# gates](../book/notation.md#term-closing-gate).
 #
 # **You will**
 # - take out every opening gate of the circuit, one at a time, and see what the network
 #   still learns, with error bars,
 # - replace the copies of $W_2$ by something else: is that still backpropagation?
 # - lose spikes and pixels,
-# - see circuit and algebra part at the end of the weights' range,
+# - see circuit and [algebra](../book/notation.md#term-algebra) part at the end of the
+#   weights' range,
 # - find the closing gate's limit, first on paper, then with pictures of clothes.
 #
 # **You need** [the full circuit](05_full_circuit.ipynb). **Running time:** about two
@@ -375,9 +377,9 @@ for what, copies in {"plain backpropagation": False, "with the copies": True}.it
 #
 # A closing gate pushes down by 8128. A relay held shut fires all the same if its input
 # exceeds $1024 + 8192 + 8128 = 17\,344$. Weights end at 254, so 68 input spikes cannot
-# do it, and 69 can. The next phase matters: a neuron that fires in phase 8 is dead in
-# phase 9, in which it should have met $d_-$. We build that case on purpose: 80 inputs,
-# all firing, all weights of $W_1$ at 254.
+# do it, and 69 can. The next [phase](../book/notation.md#term-phase) matters: a neuron
+# that fires in phase 8 is dead in phase 9, in which it should have met $d_-$. We build
+# that case on purpose: 80 inputs, all firing, all weights of $W_1$ at 254.
 
 # %%
 assert 69 * 254 > 17_344 > 68 * 254

@@ -15,13 +15,18 @@
 # chip.
 #
 # Three words are kept apart on it. **Published**: printed in a paper. **Measured**:
-# found by running this page. **Modelled**: counts of this page, times published costs
-# of one operation.
+# found by running this page.
+# **[Modelled](../book/notation.md#term-modelled)**: counts of this
+# page, times published costs of one operation.
 #
 # **You will**
-# - count spikes and synaptic operations, phase by phase,
-# - model the energy of a sample, and see how far it is from the chip's measured value,
-# - time the engines against the chip's published speed.
+# - count spikes and [synaptic
+#   operations](../book/notation.md#term-synaptic-operation),
+#   [phase](../book/notation.md#term-phase) by phase,
+# - model the energy of a [sample](../book/notation.md#term-sample), and see how far it
+#   is from the chip's measured value,
+# - time the [engines](../book/notation.md#term-engine) against the chip's published
+#   speed.
 #
 # **You need** [the full circuit](05_full_circuit.ipynb). **Running time:** less than a
 # minute.

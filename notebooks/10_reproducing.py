@@ -73,7 +73,8 @@ for row in verdicts.values():
 # ## How good is it?
 #
 # The paper's table gives 96.3 % with a footnote, 97.5 %: the best of three runs in any
-# half epoch of 60 epochs, by output spikes and by membrane potentials. Beside it the
+# half epoch of 60 epochs, by output spikes and by
+# [membrane](../book/notation.md#term-membrane) potentials. Beside it the
 # other systems of the same table that learn on the chip, as published, for context:
 
 # %%
@@ -147,8 +148,9 @@ else:
 # is a disagreement, and the figures that the authors' NumPy model prints have to be met
 # to the last digit. For accuracies the same estimator is used as for the published
 # figure, the best or the mean of three runs; the tolerance follows from how much that
-# differs among all threes of our ten seeds. Energy is never decided: ours is *modelled*
-# and theirs *measured*, and the two are different things.
+# differs among all threes of our ten seeds. Energy is never decided: ours is
+# *[modelled](../book/notation.md#term-modelled)* and theirs
+# *measured*, and the two are different things.
 #
 # ## Exercises
 #

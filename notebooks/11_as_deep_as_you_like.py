@@ -10,13 +10,14 @@
 # # As deep as you like
 #
 # The paper's circuit has one hidden layer. Can spikes carry the error through two, or
-# through five? They can, and one change of the timetable is enough. This page finds
-# the change, builds the circuit for any number of layers, and checks it against the
-# algebra, weight for weight. The circuit is ours, not the paper's: nothing like it was
-# published.
+# through five? They can, and one change of the timetable is enough. This page finds the
+# change, builds the circuit for any number of layers, and checks it against the
+# [algebra](../book/notation.md#term-algebra), weight for weight. The circuit is ours,
+# not the paper's: nothing like it was published.
 #
 # **You will**
-# - see why the paper's order of phases ends at one hidden layer,
+# - see why the paper's order of [phases](../book/notation.md#term-phase) ends at one
+#   hidden layer,
 # - make both signs of the hidden error at once, and watch them go down layer by layer,
 # - assert that circuit and backpropagation are equal at any depth,
 # - find out what depth did not buy.
@@ -71,8 +72,8 @@ SEED = 1  # 0 to 9999: the random start
 # | $A_k + 4$ | both signs have arrived: the same again, one layer down |
 #
 # One layer takes five steps in all, one on the way up and four on the way down, and the
-# ring two more: $5L + 2$ for $L$ layers of weights. For $L = 2$ that is twelve, the
-# paper's number, with its phases in another order.
+# [ring](../book/notation.md#term-ring) two more: $5L + 2$ for $L$ layers of weights.
+# For $L = 2$ that is twelve, the paper's number, with its phases in another order.
 #
 # <div class="sbp-figure" data-figure="deep">On the page of the book, a figure stands
 # here in which the timetable grows with the depth.</div>
@@ -113,9 +114,9 @@ show(
 # %% [markdown]
 # ## The same as backpropagation
 #
-# The algebra of one sample, for any depth. Forward, $a_k = W_k\,l_{k-1}$ and
-# $l_k = [a_k > 512]$. The output error $d_\pm$ is that of the paper. Then every error
-# from the weights of before the sample,
+# The algebra of one [sample](../book/notation.md#term-sample), for any depth. Forward,
+# $a_k = W_k\,l_{k-1}$ and $l_k = [a_k > 512]$. The output error $d_\pm$ is that of the
+# paper. Then every error from the weights of before the sample,
 #
 # $$
 # d_k^{\pm} = [\pm W_{k+1}^T (d_{k+1}^+ - d_{k+1}^-) > 0]\ \text{where}\
@@ -181,8 +182,9 @@ assert wide.table.bound == 16_824
 #
 # ## Exercises
 #
-# 1. **Count.** How many gates has the ring for ten layers, and why can a circuit of
-#    thirteen layers not be built? (A delay has six bits.)
+# 1. **Count.** How many [gates](../book/notation.md#term-gate) has the ring for ten
+#    layers, and why can a circuit of thirteen layers not be built? (A delay has six
+#    bits.)
 # 2. **Silence.** Make the hidden layers narrow, say `(12, 8, 6)`, and find the layer in
 #    which activity ends: the first that fires in fewer than one of twenty samples (or
 #    `o`, if none does).
