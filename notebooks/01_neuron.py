@@ -22,7 +22,7 @@
 #   0 or 1.
 #
 # **You need** some Python and NumPy, and the idea that a neuron fires when it is
-# excited enough. **Running time:** a few seconds.
+# excited enough. **Reading time:** 15 minutes. **Running time:** a few seconds.
 
 # %%
 import numpy as np

@@ -23,7 +23,8 @@
 # - route the same spikes to one place or another by time alone,
 # - take one synapse, and one spike, away and see what is left.
 #
-# **You need** [the Loihi neuron](01_neuron.ipynb). **Running time:** a few seconds.
+# **You need** [the Loihi neuron](01_neuron.ipynb). **Reading time:** 15 minutes.
+# **Running time:** a few seconds.
 
 # %%
 from dataclasses import replace

@@ -20,7 +20,8 @@
 # - multiply, by letting neurons be each other's [gates](../book/notation.md#term-gate).
 #
 # **You need** [the Loihi neuron](01_neuron.ipynb) and [the gating
-# chain](02_gating_chain.ipynb). **Running time:** a few seconds.
+# chain](02_gating_chain.ipynb). **Reading time:** 10 minutes. **Running time:** a few
+# seconds.
 
 # %%
 import numpy as np

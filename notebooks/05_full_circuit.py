@@ -23,7 +23,8 @@
 #   [sample](../book/notation.md#term-sample),
 # - see the weights change, and check all of them.
 #
-# **You need** the pages before this one. **Running time:** about ten seconds.
+# **You need** the pages before this one. **Reading time:** 15 minutes. **Running
+# time:** about ten seconds.
 
 # %%
 from dataclasses import replace

@@ -20,8 +20,8 @@
 # - train several networks and read their learning curves in three measures,
 # - look at the digits that go wrong, and at what hidden neurons look for.
 #
-# **You need** [the full circuit](05_full_circuit.ipynb). **Running time:** less than a
-# minute on two cores.
+# **You need** [the full circuit](05_full_circuit.ipynb). **Reading time:** 10 minutes.
+# **Running time:** less than a minute on two cores.
 
 # %%
 import numpy as np

@@ -21,8 +21,8 @@
 # - run a circuit inside a single Lava process, and know why that is no evidence.
 #
 # **You need** [the full circuit](05_full_circuit.ipynb), and Python 3.10 with `pip
-# install ".[lava]"`: Lava's last release runs on no other. **Running time:** about a
-# minute.
+# install ".[lava]"`: Lava's last release runs on no other. **Reading time:** 10
+# minutes. **Running time:** about a minute.
 
 # %%
 import numpy as np

@@ -28,8 +28,8 @@
 # - time the [engines](../book/notation.md#term-engine) against the chip's published
 #   speed.
 #
-# **You need** [the full circuit](05_full_circuit.ipynb). **Running time:** less than a
-# minute.
+# **You need** [the full circuit](05_full_circuit.ipynb). **Reading time:** 10 minutes.
+# **Running time:** less than a minute.
 
 # %%
 import time

@@ -20,7 +20,8 @@
 # - see the learning curves of 60 epochs with their spread over seeds,
 # - check for yourself that a result stands for the code you have.
 #
-# **You need** [training](06_training.ipynb). **Running time:** a few seconds.
+# **You need** [training](06_training.ipynb). **Reading time:** 10 minutes. **Running
+# time:** a few seconds.
 
 # %%
 import json

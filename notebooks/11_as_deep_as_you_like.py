@@ -22,8 +22,8 @@
 # - assert that circuit and backpropagation are equal at any depth,
 # - find out what depth did not buy.
 #
-# **You need** [the full circuit](05_full_circuit.ipynb). **Running time:** about ten
-# seconds.
+# **You need** [the full circuit](05_full_circuit.ipynb). **Reading time:** 10 minutes.
+# **Running time:** about ten seconds.
 
 # %%
 import numpy as np

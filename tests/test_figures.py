@@ -11,6 +11,7 @@ from conftest import ROOT
 
 from sbp import trace
 from sbp.app import figures, lab
+from sbp.app.exercises import check, puzzles
 from sbp.circuits import gating_chain, learning_circuit, single_layer_circuit
 from sbp.program import lower
 from sbp.spec import MatrixWeight
@@ -34,6 +35,10 @@ def site(tmp_path_factory):
     figures.write_traces(folder / "_static" / "figures" / "traces.js", ROOT / "tests" / "traces")
     lab.write(folder / "_static" / "lab" / "data.js")
     divs = [f'<div class="sbp-figure" data-figure="{kind}">words</div>' for kind in KINDS]
+    divs += [
+        f'<div class="sbp-figure" data-figure="puzzle" data-puzzle="{name}">words</div>'
+        for name in puzzles()
+    ]
     (folder / "index.html").write_text(PAGE.format(figures="\n".join(divs)), "utf-8")
     return folder
 
@@ -254,6 +259,74 @@ def test_nothing_is_wider_than_the_page_and_axe_finds_nothing_serious(tab):
     serious = [(v["id"], v["nodes"][0]["html"][:120]) for v in found
                if v["impact"] in ("serious", "critical")]  # fmt: skip
     assert serious == []
+
+
+TIMETABLE = {"x": [1, 4, 6], "answer": [2], "target": [2], "error": [4, 6]}
+MENDED = puzzles()["mend"].text.replace("g1     s3", "g3     s3")
+TRIED = {
+    "and": range(0, 801, 20),
+    "xor": range(0, 1401, 40),
+    "veto": range(1, 5),
+    "ring": range(1, 7),
+    "mend": [puzzles()["mend"].text, MENDED, MENDED.replace("s4  copy", "s4  copy 1")],
+    "later": [puzzles()["later"].text],
+    "timetable": [
+        {**TIMETABLE, row: [p for p in range(7) if (p in TIMETABLE[row]) != (p == phase)]}
+        for row in TIMETABLE
+        for phase in range(7)
+    ],
+}
+
+
+def test_puzzles_are_judged_as_in_a_notebook(tab):
+    """The same verdict, word for word, of the engine here and of the reference engine."""
+    assert set(TRIED) == set(puzzles())
+    for name, answers in TRIED.items():
+        given = [*answers, *([TIMETABLE] if name == "timetable" else [])]
+        found = tab.evaluate(
+            """([name, answers]) => answers.map((answer) => {
+                const verdict = window.SBP.puzzles.judge(window.SBP_FIGURES.puzzles[name], answer);
+                return [verdict.right, verdict.text];
+            })""",
+            [name, list(given)],
+        )
+        expected = [[v.right, v.text] for v in (check(name, answer) for answer in given)]
+        assert found == expected, name
+        assert {right for right, _ in found} == ({False} if name == "later" else {True, False})
+
+
+def puzzle(tab, name):
+    """One puzzle of the page."""
+    return tab.locator(f"[data-puzzle='{name}']")
+
+
+def test_puzzles_are_answered_by_hand(tab):
+    box = puzzle(tab, "and")
+    box.get_by_label("your answer").fill("600")
+    box.get_by_role("button", name="Check").click()
+    assert "One spike alone fires it" in box.locator(".fig-status").inner_text()
+    box.get_by_label("your answer").fill("300")
+    box.get_by_role("button", name="Check").click()
+    assert box.locator(".fig-status").get_attribute("data-right") == "true"
+
+    box = puzzle(tab, "ring")
+    box.get_by_role("button", name="Check").click()
+    assert "Not answered yet" in box.locator(".fig-status").inner_text()
+    box.get_by_role("button", name="2", exact=True).click()
+    box.get_by_role("button", name="Check").click()
+    assert box.locator(".fig-status").get_attribute("data-right") == "true"
+
+    box = puzzle(tab, "mend")
+    box.get_by_label("your answer").fill("s1 s2 flies")
+    box.get_by_role("button", name="Check").click()
+    assert "This is no circuit: line 1" in box.locator(".fig-status").inner_text()
+
+    box = puzzle(tab, "timetable")
+    for row, phases in TIMETABLE.items():
+        for phase in phases:
+            box.get_by_label(f"{row} in phase {phase}", exact=True).check()
+    box.get_by_role("button", name="Check").click()
+    assert box.locator(".fig-status").get_attribute("data-right") == "true"
 
 
 def test_data_are_small_and_plain(site):

@@ -72,6 +72,40 @@ def test_each_has_the_same_parts(path):
 
 
 @pytest.mark.parametrize("path", **BY_NAME)
+def test_the_stated_reading_time_is_that_of_its_words(path):
+    """200 words a minute, 25 lines of code, half a minute for a figure; solutions apart."""
+    apart = {"hide-cell", "answer"}
+    words = sum(
+        len(re.sub(r"\]\([^)]*\)", "]", cell.source).split()) for cell in cells(path, "markdown")
+    )
+    code = [c.source for c in cells(path, "code") if not apart & set(c.metadata.get("tags", []))]
+    lines = sum(bool(line.strip()) for source in code for line in source.splitlines())
+    minutes = words / 200 + lines / 25 + sum(source.count("show(\n") for source in code) / 2
+    first = " ".join(cells(path, "markdown")[0].source.split())
+    stated = int(re.search(r"\*\*Reading time:\*\* (\d+) minutes", first)[1])
+    assert abs(stated - minutes) <= 4
+
+
+GLOSSARY = ROOT / "book" / "notation.md"
+
+
+def glossary():
+    """The anchors of the glossary's terms."""
+    text = GLOSSARY.read_text("utf-8").split(":::{glossary}")[1].split(":::")[0]
+    terms = re.findall(r"^(\S.*)$", text, flags=re.MULTILINE)
+    return {"term-" + re.sub(r"[^a-z0-9]+", "-", term.lower()).strip("-") for term in terms}
+
+
+@pytest.mark.parametrize("path", **BY_NAME)
+def test_terms_are_links_where_they_are_used_first(path):
+    text = "\n".join(cell.source for cell in cells(path, "markdown"))
+    linked = re.findall(r"\.\./book/notation\.md#([\w-]+)\)", text)
+    assert len(linked) >= 2
+    assert len(set(linked)) == len(linked)  # once, where it is first used
+    assert set(linked) <= glossary()
+
+
+@pytest.mark.parametrize("path", **BY_NAME)
 def test_quick_parameters_are_parameters(path):
     (cell,) = tagged(path, "parameters")
     assigned = re.findall(r"^(\w+) = ", cell.source, flags=re.MULTILINE)
