@@ -24,8 +24,8 @@
 #   weights' range,
 # - find the closing gate's limit, first on paper, then with pictures of clothes.
 #
-# **You need** [the full circuit](05_full_circuit.ipynb). **Running time:** about two
-# minutes on two cores.
+# **You need** [the full circuit](05_full_circuit.ipynb). **Reading time:** 20 minutes.
+# **Running time:** about two minutes on two cores.
 
 # %%
 import warnings
@@ -559,9 +559,7 @@ last = [100 * result.epochs[-1]["membrane"] for result in found]
 for what, values in {"right labels": whole, "a fifth redrawn": last}.items():
     mean, error = mean_and_error(values)
     print(f"{what}: {mean:.1f} ± {error:.1f} %, {SEEDS} seeds")
-verdict = check(
-    "labels", float(np.mean(last)), whole=float(np.mean(whole))
-)
+verdict = check("labels", float(np.mean(last)), whole=float(np.mean(whole)))
 print(verdict)
 assert verdict
 
