@@ -19,6 +19,7 @@ IMPORTED = {"scikit-learn": "sklearn", "lava-nc": "lava"}
 #: Parts and what each may use besides its own: what stands below it, and extras.
 BELOW = {
     "core": (),
+    "testing": ("core",),
     "lava": ("core",),
     "learn": ("core",),
     "plots": ("core",),
@@ -28,7 +29,12 @@ BELOW = {
 EXTRAS = {"lava": ("lava",), "reproduce": ("distributed",), "app": ("nir",)}
 #: What comes with something that is named: nbformat with jupytext, IPython with a kernel, in which
 #: the helpers for notebooks are used, h5py with nir.
-ALONG = {"learn": {"IPython"}, "app": {"nbformat", "IPython", "h5py"}}
+#: The suite for engines is run by those who have pytest.
+ALONG = {
+    "testing": {"pytest", "hypothesis"},
+    "learn": {"IPython"},
+    "app": {"nbformat", "IPython", "h5py"},
+}
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess:
@@ -98,9 +104,9 @@ def test_each_part_uses_its_own_packages_only():
                 if name != "sbp" and name not in sys.stdlib_module_names:
                     used.setdefault(part_of(module), set()).add(name)
     listed = own()
-    assert set(listed) == set(BELOW) - {"reproduce"} | {"reproduce"}
+    assert set(listed) == set(BELOW) - {"testing"}
     for part, names in used.items():
-        allowed = listed[part].union(*(listed[below] for below in BELOW[part]))
+        allowed = listed.get(part, set()).union(*(listed[below] for below in BELOW[part]))
         assert names <= allowed | ALONG.get(part, set()), part
     # And what is listed for a part is used there, in an import or by name.
     for part in ("core", "learn", "plots", "app"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
@@ -94,8 +96,10 @@ def phase_diagram(circuit: Circuit, *, title: str | None = None) -> Picture:
     for x in gaps:
         ax.text(x, -0.5, "...", ha="center", va="bottom", fontsize=14)
     for x in gaps[:1]:
-        ax.text(x, (len(rows) * cell) / 2, f"{said_of(left_out)}: the same, one layer at a time",
-                rotation=90, ha="center", va="center", fontsize=9, color=GREY)  # fmt: skip
+        said = f"{said_of(left_out)}: the same, one layer at a time"
+        room = max(14, int(len(rows) * cell / 0.075))  # characters of that size
+        ax.text(x, (len(rows) * cell) / 2, textwrap.fill(said, room), rotation=90, ha="center",
+                va="center", fontsize=9, color=GREY)  # fmt: skip
     ax.text(-0.5 - 0.1 * inch, -0.56, "phase p", ha="right", va="bottom", fontsize=10,
             fontweight="bold")  # fmt: skip
     previous = None

@@ -52,12 +52,12 @@ PLACES = {
 }  # fmt: skip
 #: Columns from left to right, with the space before each, inches.
 SPACES = {"input": 0.75, "x": 1.55, "h": 2.35, "...": 1.75, "o": 2.55, "d": 2.25, "target": 1.5}
-BETWEEN_HIDDEN = 3.8
+BETWEEN_HIDDEN = 4.3
 #: How far the middle of an arrow is pulled right and down, inches, to keep clear of boxes.
 PULLS = {
     ("h<", "h_box"): (-0.55, 0.1), ("h>", "h_box"): (-0.9, -0.35), ("d+", "o-"): (-0.2, -0.52),
     ("d+", "o o< o>"): (0.0, -0.75), ("d-", "o o< o>"): (0.0, 0.8), ("o", "hT"): (0.75, 0.2),
-    ("h", "hT"): (0.4, -0.43), ("h_box", "h-"): (-0.55, 0.0), ("...T", "hT"): (0.0, 0.0),
+    ("h", "hT"): (0.8, -0.5), ("h_box", "h-"): (-0.55, 0.0), ("...T", "hT"): (0.0, 0.0),
     ("h", "...T"): (-0.7, -0.35),
 }  # fmt: skip
 BOX = 1.16, 0.52

@@ -129,8 +129,8 @@ def on_chip(claim: Claim, details: Mapping[str, Any]) -> dict[str, list[float]]:
         quantity
         for name, _, _ in SETTINGS
         for quantity in (
-            Quantity(f"spike, best of the runs, {name}", 79, 1.0, "%"),
-            Quantity(f"spike, best of each run, {name}", unit="%"),
+            Quantity(f"spike, best of the runs, {name}", unit="%"),
+            Quantity(f"spike, best of each run, {name}", 79, 1.3, "%"),
             Quantity(f"spike, last epoch, {name}", unit="%"),
             Quantity(f"membrane, last epoch, {name}", unit="%"),
             Quantity(f"samples before they part, {name}"),
@@ -139,10 +139,11 @@ def on_chip(claim: Claim, details: Mapping[str, Any]) -> dict[str, list[float]]:
     ),
     how="60 epochs of the spiking circuit (compiled engine), 3 seeds in each of the three public "
     "settings that hold inputs so large: weight exponents -1 and -2, and the parameters of the "
-    "authors' code before August 2024.  The best of the 3 runs in any half epoch, as for MNIST.  "
-    "Which setting gave the published figure, and at which checkpoint, is not known.",
-    why="Published without a digit after the point (half a point), and our runs' best differ by "
-    "about as much from seed to seed.",
+    "authors' code before August 2024.  Which setting gave the published figure, at which "
+    "checkpoint, and of how many runs it is the best, is not known: against it stands what one run "
+    "reaches in its best half epoch, the mean of 3; the best of the 3, a point above, is beside it.",
+    why="Published without a digit after the point (half a point); what one run reaches spreads "
+    "by 0.4 points, taken twice.",
     seeds=3,
     engine="compiled",
     data=(FASHION,),
