@@ -420,19 +420,9 @@ def test_a_result_names_the_modules_that_measured_it(made: Path) -> None:
     assert not {"sbp.files", "sbp.app.progress", "sbp.reproduce.bench"} & modules.keys()
 
 
-#: Claims whose results have still to be measured with the present code; the status page says so.
-TO_MEASURE = {
-    "fashion-mnist-on-chip", "fashion-mnist-circuit", "fashion-mnist-off-chip", "off-chip-baseline",
-    "fashion-mnist", "best-network", "mnist-depth", "fashion-mnist-depth", "beyond-the-paper",
-}  # fmt: skip
-
-
 def test_the_results_that_are_kept_stand_for_the_present_code() -> None:
-    """All claims of the paper preset, none stale, none in disagreement; those to come are named."""
+    """All claims of the paper preset, none stale, none in disagreement."""
     for row in status.read_verdicts(RESULTS):
-        if row.claim.id in TO_MEASURE:
-            assert row.status in (status.STALE, status.NOT_RUN), f"{row.claim.id} is measured now"
-            continue
         assert row.status in (status.AGREES, status.REPORTED), (
             f"{row.claim.id} is {row.status}: {row.why}; after a change of what is computed, run "
             "make reproduce-paper and commit its results"
