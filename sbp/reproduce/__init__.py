@@ -472,10 +472,11 @@ def _in_words(rows: Sequence[Verdict], compared: dict[str, str], seconds: float)
     for row in (by_id.get("mnist-5k"), learned):
         values = row.values.get("membrane") if row else None
         if row and values:
+            taken = span((row.record or {}).get("seconds", seconds))
             said.append(
                 "This machine trained the paper's network of spiking neurons on handwritten digits "
-                f"in {span(seconds)}, and it reads {sum(values) / len(values):.0f} of 100 digits "
-                "right that it has never seen."
+                f"in {taken}, and it reads {sum(values) / len(values):.0f} of 100 "
+                "digits right that it has never seen."
                 if row.claim.id == "mnist-5k" else
                 f"A network of spiking neurons learned {', '.join(row.claim.data)} and reads "
                 f"{sum(values) / len(values):.0f} of 100 test pictures right."

@@ -110,7 +110,7 @@ def _try_outside(path: Path) -> None:
     """
     package()
     order = f"import sys; sys.path = {sys.path!r}; from {__name__} import _try; _try(sys.argv[1])"
-    words = [sys.executable, "-c", order, path]
+    words = [sys.executable, "-c", order, str(path)]
     try:
         ended = subprocess.run(words, capture_output=True, timeout=PATIENCE).returncode
     except subprocess.TimeoutExpired:
