@@ -507,7 +507,8 @@ def _echo(answer: Any) -> Verdict:
         sizes={"x": 1}, sources={"input": (1, 0)}, ring=12,
     )  # fmt: skip
     program = lower(circuit)
-    run = reference.run(program, program.state(), {"input": np.array([[1], [0]])}, record=ALL_SPIKES)
+    shown = {"input": np.array([[1], [0]])}
+    run = reference.run(program, program.state(), shown, record=ALL_SPIKES)
     fired = np.flatnonzero(run.spikes["x"][12:, 0]).tolist()
     if said == fired:
         return right("The firing at 7 returns six steps later, at 1 of the next sample, and so on.")
