@@ -178,7 +178,6 @@ def prices(claim: Claim, details: Mapping[str, Any]) -> dict[str, list[float]]:
     epochs=EPOCHS,
     engine="algebra",
     data=("mnist",),
-    in_smoke=True,
     summary=prices,
 )
 def idealisations(claim: Claim, bench: Bench) -> Measurement:
