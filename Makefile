@@ -75,6 +75,7 @@ test-newest: .venv-newest/.ready  ## the tests without Lava and the book, on the
 
 test-lowest: .venv-lowest/.ready  ## the same with the oldest packages that pyproject.toml allows
 	.venv-lowest/bin/python -m pytest $(AT_ONCE) -m "not browser and not lava and not book and not slow" \
+	    --ignore-glob="tests/test_lava*" \
 	    $(PYTEST_ARGS)
 
 test-parameters: env  ## run the chapters over the whole ranges of their parameters (half an hour)

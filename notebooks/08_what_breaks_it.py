@@ -56,7 +56,7 @@ from sbp.program import lower
 from sbp.run import ALL_SPIKES
 from sbp.spec import MatrixWeight, Parameter
 
-# %% quick={"EPOCHS": 1, "SEEDS": 4, "EVERY": 6, "FASHION": 3000} tags=["parameters"]
+# %% quick={"EPOCHS": 1, "EVERY": 6, "FASHION": 3000, "SEEDS": 4} tags=["parameters"]
 EPOCHS = 3  # 1 to 20: for each damaged network
 SEEDS = 5  # 4 to 10: starts of each
 EVERY = 1  # 1 to 31: take out every opening gate; 6: every sixth
@@ -255,6 +255,8 @@ ways = {"copies of W2": scores["intact"]} | learn_all(
         "cut": way_back(None, None),
     }
 )
+
+# %%
 show(
     points(
         ways,

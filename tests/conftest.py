@@ -15,6 +15,8 @@ pytest_plugins = ["data_files"]  # fixtures: data sets and servers
 
 pytest.register_assert_rewrite("sbp.testing.conformance")
 
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and lines would be as short as that says
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 

@@ -21,7 +21,7 @@ from sbp.run import Record
 # Arguments, and parts of the message: what was wrong, what is allowed, what to do.
 COMMAND_LINES = {
     "unknown command": ("trian", "No such command 'trian'", "train"),
-    "unknown option": ("train --hiden 3", "No such option '--hiden'", "--hidden"),
+    "unknown option": ("train --hiden 3", "No such option", "--hidden"),
     "unknown data set": ("train --dataset cifar", "'cifar'", "digits", "mnist-5k", "mnist"),
     "unknown engine": ("train --engine gpu", "'gpu'", "reference", "algebra", "compiled", "lava"),
     "no spikes to verify": ("verify t.npz --engine algebra", "'algebra'", "compiled"),

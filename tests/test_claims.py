@@ -66,7 +66,7 @@ EXPECTED = {
         "largest distance of the negated copy": 2,
     },
     "fashion-mnist-on-chip": {
-        f"spike, best of the runs, {name}": 79
+        f"spike, best of each run, {name}": 79
         for name in ("exponent -1", "exponent -2", "parameters before August 2024")
     },
     "fashion-mnist-circuit": {"weights that differ from the explanation": 0},

@@ -213,7 +213,10 @@ def test_solutions_are_folded_and_have_a_place_to_answer(path):
         # What a folded cell shows: it must not give the answer away.
         assert cells[n].source.splitlines()[0] == f"# @title Solution {count}"
         assert cells[n - 1].metadata["tags"] == ["answer"]
-        assert cells[n - 1].source == f"# Exercise {count}: your answer"
+        stub = cells[n - 1].source
+        assert stub.startswith(f"# Exercise {count}: ")
+        assert "answer = ..." in stub
+        assert re.search(r"^check\(", stub, re.MULTILINE)
 
 
 # -- a real JupyterLab ----------------------------------------------------------------------------

@@ -311,7 +311,7 @@ def test_circuits_nobody_thought_of():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # wraps and departures, as expected
         check()
-    assert seen["equal"] >= EXAMPLES // 2, seen
+    assert seen["equal"] >= max(1, EXAMPLES // 10), seen
 
 
 # --- embedding in a Lava application ------------------------------------------------------------

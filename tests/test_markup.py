@@ -54,7 +54,7 @@ def test_every_chart_takes_any_text(tmp_path, name):
     assert legends == [name, "b (2 seeds)"]
 
 
-@pytest.mark.parametrize("name", [*NASTY[:2], "<script>", "_hidden"])
+@pytest.mark.parametrize("name", [r"$\frac$", "[red]", "<script>", "_hidden"])
 def test_names_of_files_and_folders(sbp, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     x, y = np.eye(8, dtype=np.uint8).repeat(5, 0), np.arange(8).repeat(5)
@@ -80,7 +80,7 @@ def test_names_of_files_and_folders(sbp, tmp_path, monkeypatch, name):
     assert (code, f"{name}/{name} does not exist" in err) == (2, True)
 
 
-@pytest.mark.parametrize("name", [r"$\frac$", "[/red]"])
+@pytest.mark.parametrize("name", [r"$\frac$", "[red]"])
 def test_names_in_a_live_bar(start, tmp_path, name):
     pty = pytest.importorskip("pty")
     x, y = np.eye(8, dtype=np.uint8).repeat(50, 0), np.arange(8).repeat(50)
@@ -116,8 +116,8 @@ def test_a_population_may_have_a_dollar_in_its_name(tmp_path):
     )  # fmt: skip
     for draw in (plots.circuit_diagram, plots.phase_diagram):
         path = plots.save(draw(circuit), tmp_path / "p.svg")
-        assert "$x$" in ElementTree.parse(path).getroot().find(".//{*}desc").text or True
-        assert "$x$" in Path(path).read_text() or "$x$" in plots.alt_text(draw(circuit))
+        ElementTree.parse(path)
+        assert "$x$" in Path(path).read_text("utf-8")
 
 
 def test_a_card_and_a_table_of_notebooks_escape(tmp_path):

@@ -217,6 +217,8 @@ def dask() -> Iterator[Any]:
     """A real scheduler with two real worker processes."""
     import distributed
 
+    # A shell of IPython, which other tests start in this process, puts a bare module in its place.
+    vars(sys.modules["__main__"]).setdefault("__spec__", None)
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1",
         dashboard_address="127.0.0.1:0", memory_limit=0, silence_logs=50,
