@@ -42,6 +42,7 @@ from sbp.learn.data import Dataset
 from sbp.learn.measures import Measures, one_hot
 from sbp.learn.training import epoch_order, initial_weights
 from sbp.loihi import WEIGHT_MAX, WEIGHT_MIN
+from sbp.reproduce.binary import forward, output_sums
 
 CHUNK = 2000  #: samples between two looks at Ctrl-C
 THRESHOLD, TOP = np.float32(512), np.float32(1024)  #: weight units
@@ -70,29 +71,6 @@ class Step(NamedTuple):
 
     output: float = 1.0
     hidden: float = 1.0
-
-
-@jit(nogil=True)
-def _forward(train, w1, w2, active, fired, a1, a2):
-    """Sums of one sample, and how many inputs and hidden neurons fire; a row per source."""
-    n_active, n_fired = 0, 0
-    for i in range(train.shape[0]):
-        active[n_active] = i
-        n_active += train[i] != 0
-    a1[:] = 0
-    for k in range(n_active):
-        row = w1[active[k]]
-        for j in range(a1.shape[0]):
-            a1[j] += row[j]
-    for j in range(a1.shape[0]):
-        fired[n_fired] = j
-        n_fired += a1[j] > THRESHOLD
-    a2[:] = 0
-    for k in range(n_fired):
-        row = w2[fired[k]]
-        for i in range(a2.shape[0]):
-            a2[i] += row[i]
-    return n_active, n_fired
 
 
 @jit(nogil=True)
@@ -147,7 +125,7 @@ def _learn(w1, w2, x, t, order, sign, grid, ternary, c1, c2, rates, low, high, s
     active, fired = np.empty(x.shape[1], np.int64), np.empty(n_h, np.int64)
     for place in range(order.shape[0]):
         sample = order[place]
-        n_active, n_fired = _forward(x[sample], w1, w2, active, fired, a1, a2)
+        n_active, n_fired = forward(x[sample], w1, w2, THRESHOLD, active, fired, a1, a2)
         wrong = False
         for i in range(n_o):
             d2[i] = 0
@@ -176,17 +154,6 @@ def _learn(w1, w2, x, t, order, sign, grid, ternary, c1, c2, rates, low, high, s
             round_at_random(d1, state)
         _add(w2, fired, n_fired, d2, low, high)
         _add(w1, active, n_active, d1, low, high)
-
-
-@jit(nogil=True)
-def _read(x, w1, w2):
-    """a_2 (n, n_o) of inputs x (n, n_in)."""
-    found = np.empty((x.shape[0], w2.shape[1]), np.float32)
-    a1 = np.empty(w2.shape[0], np.float32)
-    active, fired = np.empty(x.shape[1], np.int64), np.empty(w2.shape[0], np.int64)
-    for sample in range(x.shape[0]):
-        _forward(x[sample], w1, w2, active, fired, a1, found[sample])
-    return found
 
 
 class Ablated(NamedTuple):
@@ -245,7 +212,7 @@ def train(
             done += len(rows)
             if advance:
                 advance(len(rows))
-    found = _read(dataset.x_test, w1, w2)
+    found = output_sums(dataset.x_test, w1, w2, THRESHOLD)
     labels = dataset.y_test
     lost = [k for k in range(dataset.n_classes) if not (found[labels == k, k] > 0).any()]
     measures = Measures.of(found > THRESHOLD, found, labels)

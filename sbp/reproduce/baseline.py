@@ -26,6 +26,7 @@ from sbp.kernels import jit
 from sbp.learn.data import Dataset
 from sbp.learn.training import Measures, epoch_order, evaluate, initial_weights, one_hot
 from sbp.loihi import WEIGHT_MAX, WEIGHT_MIN
+from sbp.reproduce.binary import forward, output_sums
 from sbp.weights import Weights, nearest, on_grid
 
 UNIT = 1024  #: weight units in 1.0 of a shadow weight
@@ -88,43 +89,6 @@ def to_grid(shadow: dict[str, np.ndarray]) -> Weights:
 
 
 @jit(nogil=True)
-def _forward(rows, w1, w2, a1, active, fired, a2):
-    """Sums of one sample: `a1` (n_h,) and `a2` (n_o,); numbers of what spikes, in and hidden.
-
-    Matrices have a row per source; sums are taken source by source, always in this order.
-    """
-    n_active, n_fired = 0, 0
-    for i in range(rows.shape[0]):
-        active[n_active] = i
-        n_active += rows[i] != 0
-    a1[:] = 0
-    for k in range(n_active):
-        row = w1[active[k]]
-        for j in range(a1.shape[0]):
-            a1[j] += row[j]
-    for j in range(a1.shape[0]):
-        fired[n_fired] = j
-        n_fired += a1[j] > THRESHOLD
-    a2[:] = 0
-    for k in range(n_fired):
-        row = w2[fired[k]]
-        for j in range(a2.shape[0]):
-            a2[j] += row[j]
-    return n_active, n_fired
-
-
-@jit(nogil=True)
-def _sums(x, w1, w2):
-    """Output sums (n, n_o) of inputs x (n, n_in)."""
-    found = np.empty((x.shape[0], w2.shape[1]), w2.dtype)
-    a1 = np.empty(w1.shape[1], w1.dtype)
-    active, fired = np.empty(w1.shape[0], np.int64), np.empty(w1.shape[1], np.int64)
-    for n in range(x.shape[0]):
-        _forward(x[n], w1, w2, a1, active, fired, found[n])
-    return found
-
-
-@jit(nogil=True)
 def _slopes(x, t, w1, w2, slope1, slope2):
     """Add up the gradient over the samples of x (n, n_in) and t (n, n_o), in their order."""
     n_h, n_o = w2.shape
@@ -135,7 +99,7 @@ def _slopes(x, t, w1, w2, slope1, slope2):
     two, margin, threshold = w1.dtype.type(2), w1.dtype.type(MARGIN), w1.dtype.type(THRESHOLD)
     share = two / w1.dtype.type(x.shape[0])
     for n in range(x.shape[0]):
-        n_active, n_fired = _forward(x[n], w1, w2, a1, active, fired, a2)
+        n_active, n_fired = forward(x[n], w1, w2, THRESHOLD, active, fired, a1, a2)
         d1[:] = 0
         wrong = False
         for k in range(n_o):
@@ -162,7 +126,7 @@ def _slopes(x, t, w1, w2, slope1, slope2):
 
 def sums(x: np.ndarray, shadow: dict[str, np.ndarray]) -> np.ndarray:
     """Output sums, shadow units, of inputs x (n, n_in): (n, n_o)."""
-    return _sums(x, shadow["W1"], shadow["W2"])
+    return output_sums(x, shadow["W1"], shadow["W2"], THRESHOLD)
 
 
 def gradients(x: np.ndarray, t: np.ndarray, shadow: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
