@@ -70,8 +70,6 @@ def test_every_internal_link_and_anchor_resolves(site):  # noqa: F811
             parts = urlsplit(link["href"])
             if parts.scheme or parts.netloc:
                 continue
-            if "_modules" in page.parts:
-                continue  # Sphinx names the module that passes a function on, not its own
             target = page if not parts.path else (page.parent / unquote(parts.path)).resolve()
             assert target.is_file(), (page, link["href"])
             if parts.fragment and target.suffix == ".html":
