@@ -20,9 +20,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from sbp.circuits.gating import KICK, RELAY, RELEASED, Wiring
+from sbp.circuits.gating import KICK, RELAY, RELEASED, Wiring, ring_phases
 from sbp.circuits.timing import timing
 from sbp.errors import SpecError, did_you_mean
+from sbp.loihi import DELAY_MAX
 from sbp.spec import (
     Circuit,
     Connect,
@@ -36,7 +37,6 @@ from sbp.spec import (
 )
 
 MATRIX = re.compile(r"(-?)(\w+?)(\^T)?")
-DELAY_MOST = 62
 
 
 def circuit(
@@ -126,10 +126,7 @@ def _phases(
 ) -> tuple[Phase, ...]:
     if not ring:
         return tuple(given or [Phase(fires=tuple(sizes))])
-    whole = [*(given or [])] + [Phase()] * (ring - len(given or []))
-    return tuple(
-        replace(phase, fires=(*phase.fires, f"g{(p + 1) % ring}")) for p, phase in enumerate(whole)
-    )
+    return ring_phases(ring, dict(enumerate(given or [])))
 
 
 def _connect(
@@ -167,8 +164,8 @@ def _connect(
     if told := sources & set(targets):
         raise SpecError(f"{min(told)} only sends")
     rest = [word for word in words[at + 1 :] if word != "one-to-one"]
-    if not all(re.fullmatch(r"\d+", word) and int(word) <= DELAY_MOST for word in rest):
-        raise SpecError(f"delays are whole numbers from 0 to {DELAY_MOST}")
+    if not all(re.fullmatch(r"\d+", word) and int(word) <= DELAY_MAX for word in rest):
+        raise SpecError(f"delays are whole numbers from 0 to {DELAY_MAX}")
     delays, one_to_one = [int(word) for word in rest], "one-to-one" in words[at:]
     kind = words[at]
     if kind in RELEASED.kinds:

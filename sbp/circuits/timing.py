@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sbp.loihi import SCALE
 from sbp.spec import Circuit, Projection
@@ -42,6 +43,7 @@ class Timing:
         return (name, phase) in self.opened
 
 
+@lru_cache(maxsize=16)  # a picture asks for every phase and every row
 def timing(circuit: Circuit, declared: bool = True) -> Timing:
     """When gates fire and populations are open in `circuit`, from its synapses.
 

@@ -71,17 +71,12 @@ def colour_of(group: str) -> str:
     return COLOURS[group]
 
 
-def gates_of(circuit: Circuit) -> list[str]:
-    """The populations of the ring, in the circuit's order."""
-    return ring_of(circuit)
-
-
 def groups_of(circuit: Circuit) -> dict[str, str]:
     """The group ("input", "hidden", "output", ...) of every population and source.
 
     Populations joined one to one belong to one layer; matrices order the layers.
     """
-    gates = set(gates_of(circuit))
+    gates = set(ring_of(circuit))
     names = [source.name for source in circuit.sources]
     names += [p.name for p in circuit.populations if p.name not in gates]
     root = {name: name for name in names}
@@ -162,7 +157,7 @@ def firing(circuit: Circuit) -> dict[str, list[int]]:
 
 def windows_of(circuit: Circuit) -> dict[tuple[str, int], Window]:
     """Where the ring opens or shuts a population: (population, phase) -> Window."""
-    gates, fires = set(gates_of(circuit)), timing(circuit).gates
+    gates, fires = set(ring_of(circuit)), timing(circuit).gates
     found: dict[tuple[str, int], list[Projection]] = defaultdict(list)
     for projection in circuit.projections:
         if projection.source in gates and projection.target not in gates:
@@ -181,7 +176,7 @@ def windows_of(circuit: Circuit) -> dict[tuple[str, int], Window]:
 
 def arrivals(circuit: Circuit, name: str, phase: int) -> list[str]:
     """The scheduled senders, gates apart, whose spikes reach `name` in `phase`; vetoes with ¬."""
-    gates, fires = gates_of(circuit), firing(circuit)
+    gates, fires = ring_of(circuit), firing(circuit)
     senders = [
         ("¬" if isinstance(p.weight, int) and p.weight < 0 else "") + pretty(p.source)
         for p in circuit.projections

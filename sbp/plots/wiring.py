@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
+from sbp.circuits.timing import ring_of
 from sbp.plots.picture import (
     BLUE,
     GREY,
@@ -31,7 +32,6 @@ from sbp.plots.reading import (
     colour_of,
     firing,
     folded,
-    gates_of,
     groups_of,
     part_of,
     phase_label,
@@ -104,7 +104,7 @@ def _families(circuit: Circuit) -> list[tuple[str, ...]]:
 
 def _arrows(circuit: Circuit, families: list[tuple[str, ...]]) -> list[Arrow]:
     """Every projection but those from gates, bundled where it goes to a whole family."""
-    gates = set(gates_of(circuit))
+    gates = set(ring_of(circuit))
     found: dict[tuple[str, str, str], dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
     for p in circuit.projections:
         if p.source in gates or p.target in gates:
@@ -185,7 +185,7 @@ def _without(arrows: list[Arrow], left_out: set[str]) -> list[Arrow]:
 
 def _places(circuit: Circuit, left_out: set[str]) -> dict[str, tuple[float, float]]:
     """Centre of every box, inches from the left and down; a long chain keeps its ends only."""
-    gates = set(gates_of(circuit))
+    gates = set(ring_of(circuit))
     used = {p.source for p in circuit.projections if p.target not in gates}
     names = [s.name for s in circuit.sources if s.name in used]
     names += [p.name for p in circuit.populations if p.name not in gates]
@@ -220,7 +220,7 @@ def circuit_diagram(circuit: Circuit, *, title: str | None = None) -> Picture:
         Boxes have the gid ``node <population>``; arrows and gates' tags
         ``edge <source> -> <targets> : <kinds>``.
     """
-    groups, gates = groups_of(circuit), gates_of(circuit)
+    groups, gates = groups_of(circuit), ring_of(circuit)
     folds = folded(groups)
     left_out = {name for name, group in groups.items() if group in folds}
     places = _places(circuit, left_out)
@@ -339,7 +339,7 @@ def _box(
 
 def _tags(circuit: Circuit, name: str) -> list[tuple[str, list[str]]]:
     """(gate, kinds) of every gate that acts on `name`, the opening ones first."""
-    gates = gates_of(circuit)
+    gates = ring_of(circuit)
     kinds: dict[str, list[str]] = defaultdict(list)
     for p in circuit.projections:
         if p.target == name and p.source in gates and p.kind not in kinds[p.source]:
