@@ -285,11 +285,9 @@ def _mend() -> Puzzle:
     pattern = [int(c) for c in PATTERN]
     lit, given = tuple(np.flatnonzero(pattern).tolist()), [{"input": pattern}]
     cases = tuple(
-        Case(given, 0, k, f"s{k}", lit if k == p else (),
-             f"s{k} does not have the picture in phase {k}." if k == p else
-             f"s{k} fires in phase {p}, where the picture should be in s{p}.")
-        for p in range(1, 5) for k in [p]
-    )  # fmt: skip
+        Case(given, 0, k, f"s{k}", lit, f"s{k} does not have the picture in phase {k}.")
+        for k in range(1, 5)
+    )
     return Puzzle(
         "mend",
         "The picture should be in stage k in phase k, and it is lost on the way. One of these "
@@ -600,8 +598,6 @@ def _changed(answer: Any, *, before: Any, after: Any) -> Verdict:
 @exercise("cut")
 def _cut(answer: Any) -> Verdict:
     """Chapter 5: the first phase in which a circuit without the negative copy differs."""
-    from dataclasses import replace
-
     from sbp.learn import data
     from sbp.learn.training import one_hot
 

@@ -13,6 +13,7 @@ from sbp.plots import save
 from sbp.plots.charts import mean_and_error
 from sbp.plots.picture import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, Picture, picture
 from sbp.reproduce.claim import Claim
+from sbp.reproduce.claims.idealisations import WORDS
 from sbp.reproduce.status import expected, number, shown
 
 __all__ = ["draw", "save"]
@@ -381,8 +382,6 @@ def price_list(claim: Claim, details: Mapping[str, Any]) -> Picture:
 #: Where each idealisation is, above the panels.
 TITLES = {True: "taken from the chip's rule", False: "put into the textbook's"}
 TOLD = {True: "all runs", False: "runs that lost no class"}
-IDEALISATIONS = ("sign of the hidden error", "8 bits", "ternary output error", "constant step",
-                 "hard bounds")  # fmt: skip
 
 
 def prices_of(
@@ -393,13 +392,13 @@ def prices_of(
     In points: the accuracy without it minus that with it; and whether either run lost a class.
     """
     rows = {tuple(row["rule"]): row for row in details["rules"]}
-    base = (chip,) * len(IDEALISATIONS)
+    base = (chip,) * len(WORDS)
     others = {
         name: tuple(flag ^ (k == i) for i, flag in enumerate(base))
-        for k, name in enumerate(IDEALISATIONS)
+        for k, name in enumerate(WORDS.values())
     }
     if chip:
-        others["all five"] = (False,) * len(IDEALISATIONS)
+        others["all five"] = (False,) * len(WORDS)
     found = {}
     for name, rule in others.items():
         without, held = (rows[rule], rows[base])[:: 1 if chip else -1]
