@@ -8,13 +8,13 @@ import shutil
 
 import pytest
 from conftest import ROOT
+from test_lines import text_of
 
 from sbp import trace
 from sbp.app import figures, lab
 from sbp.app.exercises import check, puzzles
 from sbp.circuits import gating_chain, learning_circuit, single_layer_circuit
 from sbp.program import lower
-from sbp.spec import MatrixWeight
 
 pytestmark = pytest.mark.browser
 
@@ -171,16 +171,6 @@ def test_wiring_gives_the_digest_of_python(tab):
 
 def lines_of(circuit):
     """A circuit as the lines of the page, and what the lines do not say."""
-    lines = []
-    for p in circuit.projections:
-        if p.kind == "ring":
-            continue
-        if isinstance(p.weight, MatrixWeight):
-            name = ("-" if p.weight.negate else "") + p.weight.parameter
-            lines.append(f"{p.source} {p.target} {name}{'^T' if p.weight.transpose else ''}")
-            continue
-        odd = p.connect == "one-to-one" and p.kind == "gate"
-        lines.append(f"{p.source} {p.target} {p.kind} {p.delay}{' one-to-one' if odd else ''}")
     gates = {f"g{k}" for k in range(circuit.period)}
     phases = [
         {"fires": [n for n in phase.fires if n not in gates], "learns": list(phase.learns),
@@ -203,7 +193,7 @@ def lines_of(circuit):
         "phases": phases,
         "twice": ["hT"],
     }
-    return "\n".join(lines), frame
+    return text_of(circuit), frame
 
 
 @pytest.mark.parametrize(
