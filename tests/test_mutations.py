@@ -277,7 +277,7 @@ KINDS = {
         slow=40,
     ),
     "result": Kind(make_result, use_result, RECORD),
-    "result of a sweep": Kind(make_job, use_job, lie_json),
+    "result of a sweep": Kind(make_job, use_job, RECORD),
 }
 
 

@@ -146,6 +146,34 @@ def test_only_whole_results_of_the_present_code_count(tmp_path: Path) -> None:
     assert not finished(), "its weights are lost"
 
 
+def test_a_record_that_lacks_something_or_lies_about_it_is_made_again(tmp_path: Path) -> None:
+    small = Job("digits", hidden=3, epochs=1, n_train=20, n_test=10)
+    (sum_of_data,) = job.checksums([small], None).values()
+    cluster.keep(small, sweeps.run_job(small), tmp_path)
+    path = tmp_path / f"{small.id}.json"
+    whole = json.loads(path.read_text(encoding="utf-8"))
+
+    def found() -> dict[str, Any] | None:
+        return cluster.finished(small, tmp_path, job.code(), sum_of_data)
+
+    assert found() == whole
+    read = [(name,) for name in ("chip", "check", "epochs", "sizes", "job", "dead_outputs")]
+    read += [("chip", name) for name in whole["chip"]]
+    read += [("check", name) for name in whole["check"]]
+    read += [("epochs", 0, name) for name in ("exact", "spike", "membrane")]
+    for *parents, last in read:
+        for lie in ("absent", "x", -(10**400)):
+            record = json.loads(json.dumps(whole))
+            entry = record
+            for parent in parents:
+                entry = entry[parent]
+            del entry[last]
+            if lie != "absent":
+                entry[last] = lie
+            provenance.write_record(path, record)  # with a checksum that fits
+            assert found() is None, (parents, last, lie)
+
+
 def test_dask_is_needed_for_a_scheduler_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

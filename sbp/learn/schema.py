@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -33,7 +34,7 @@ class Epoch(msgspec.Struct):
 class History(msgspec.Struct):
     """``history.json``, and what ``sbp train --json`` writes; it may say more."""
 
-    epochs: list[Epoch]
+    epochs: Sequence[Epoch]
     digest: Digest | UnsetType = UNSET
     dataset: str | UnsetType = UNSET
     data_path: str | None = None

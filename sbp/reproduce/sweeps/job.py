@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 
 from sbp import algebra, engines, loihi
 from sbp.circuits.gating import parameter_set
@@ -24,7 +26,7 @@ from sbp.learn import data
 from sbp.learn.augment import Shifts
 from sbp.learn.data import Dataset
 from sbp.learn.measures import outputs
-from sbp.learn.schema import Count, Digest, History
+from sbp.learn.schema import Count, Digest, Epoch, History, Share
 from sbp.learn.training import MOST_EPOCHS, epoch_order, fit, one_hot
 from sbp.reproduce import energy, provenance
 from sbp.reproduce.watch import closing, differing, largest_closed
@@ -34,6 +36,8 @@ from sbp.task import Task
 from sbp.weights import Weights
 
 FORMAT = "sbp sweep job 3"
+Portion = Annotated[float, Meta(ge=0, le=1e6)]  #: of a chip; above 1 it takes several
+Mantissa = Annotated[int, Meta(ge=-(2**31), le=2**31)]
 CHECKED = 2000  #: further samples on which circuit and algebra are compared at the end
 
 
@@ -119,14 +123,42 @@ class Job:
         return Task.of(sizes, self.weight_exponent)
 
 
+class Chip(msgspec.Struct, rename=lambda name: name.replace("_", " ")):
+    """What `chip_limits` says."""
+
+    neurons: Count
+    synapses: Count
+    fewest_cores: Count
+    share_of_neurons: Portion
+    share_of_synaptic_memory: Portion
+
+
+class Check(msgspec.Struct, rename=lambda name: name.replace("_", " ")):
+    """What `check_circuit` says."""
+
+    samples: Count
+    differing_weights: Count
+    largest_input_of_closed_h: Mantissa | None
+    limit: Mantissa | None
+
+
+class Measured(Epoch, kw_only=True):
+    """An epoch of a job: with the measures that are averaged over seeds."""
+
+    exact: Share
+    spike: Share
+    membrane: Share
+
+
 class JobRecord(History, kw_only=True):
     """What the file of a job has to look like: a history that says more."""
 
+    epochs: Annotated[Sequence[Measured], Meta(min_length=1)]
     format: str
     job: dict[str, Any]
     sizes: list[Count]
-    chip: dict[str, float]
-    check: dict[str, int | None]
+    chip: Chip
+    check: Check
     digest: Digest
     data_checksum: Digest
     code: dict[str, str]
