@@ -473,9 +473,9 @@
 
   // The first minute: a drawn 1 is read as 9, corrected, and read again; every spike computed here.
   kinds.film = (root) => {
-    const { AWKWARD, Network, pattern, strokes } = window.SBP;
+    const { AWKWARD, Network, drawing, pattern } = window.SBP;
     const network = new Network(window.SBP_LAB.drawn), [label, , lines] = AWKWARD[0];
-    const input = pattern(strokes(lines));
+    const input = pattern(drawing(lines));
     const target = Uint8Array.from({ length: 10 }, (_, i) => (i === label ? 1 : 0));
     const SHOWN = [["x", 20], ["h", 20], ["hT", 20], ["o", 10], ["d+", 10], ["d-", 10]];
     const frames = [];
