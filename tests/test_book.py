@@ -156,6 +156,7 @@ def test_a_dead_link_fails_the_build(tmp_path):
     shutil.copy(ROOT / "tools" / "book.py", tmp_path / "tools")
     shutil.copytree(ROOT / "book" / "_ext", tmp_path / "book" / "_ext")
     shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")
+    shutil.copytree(ROOT / "lab" / "static", tmp_path / "lab" / "static")
     shutil.copy(ROOT / "book" / "references.bib", tmp_path / "book")
     shutil.copy(ROOT / "_config.yml", tmp_path)
     (tmp_path / "CHANGELOG.md").write_text("# Changelog\n")

@@ -169,7 +169,7 @@ def test_each_exercise_has_a_place_to_answer_a_check_and_a_solution_that_passes(
 def test_every_exercise_is_in_a_chapter():
     text = "".join(path.read_text(encoding="utf-8") for path in CHAPTERS)
     text += "".join(p.read_text(encoding="utf-8") for p in (ROOT / "book").glob("*.md"))
-    text += (ROOT / "book" / "_static" / "figures" / "kinds.js").read_text(encoding="utf-8")
+    text += (ROOT / "lab" / "static" / "figures" / "kinds.js").read_text(encoding="utf-8")
     for name in {*puzzles(), *EXERCISES}:
         assert f'check("{name}"' in text or f'check(\n#     "{name}"' in text or (
             f"data.puzzles.{name}" in text

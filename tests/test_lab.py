@@ -32,7 +32,7 @@ from sbp.testing.strategies import circuits, random_stimulus, random_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "book" / "lab.md"
-PARTS = ROOT / "book" / "_static" / "lab"
+PARTS = ROOT / "lab" / "static" / "lab"
 TRACES = ROOT / "tests" / "traces"
 WIDTHS = (360, 390, 768, 1280)
 SCREENS = {

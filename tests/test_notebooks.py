@@ -156,6 +156,7 @@ def test_without_the_whole_of_mnist_the_book_says_so_everywhere(tmp_path):
     (root / "book" / "index.md").write_text("# A book\n\nText.\n")
     for part in ("_ext", "_static"):
         shutil.copytree(ROOT / "book" / part, root / "book" / part)
+    shutil.copytree(ROOT / "lab" / "static", root / "lab" / "static")
     shutil.copy(ROOT / "book" / "how_to_run.md", root / "book")
     shutil.copy(ROOT / "book" / "references.bib", root / "book")
     shutil.copy(ROOT / "_config.yml", root)

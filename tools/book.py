@@ -34,6 +34,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "notebooks"
 PAGES = ROOT / "book"
+SCRIPTS = ROOT / "lab" / "static"  # what the pages run, served from their _static
 TIMEOUT = 900  # seconds for one cell
 PRINT_SECONDS = 180  # for Chromium to set the mathematics and print
 #: In place of Jupyter Book's redirection, which has neither a title nor a link; and browsers ask
@@ -316,6 +317,8 @@ def assemble(quick: bool) -> Path:
         if (ROOT / name).exists():  # the tests build smaller books
             shutil.copy(ROOT / name, source)
     shutil.copytree(PAGES, source / "book")
+    static = source / "book" / "_static"
+    shutil.copytree(SCRIPTS, static, dirs_exist_ok=True)
     status = source / "results" / "status.md"
     if (ROOT / "results").is_dir():
         shutil.copytree(ROOT / "results", status.parent)
@@ -348,11 +351,10 @@ def assemble(quick: bool) -> Path:
         raise BookError("sphinx-mathjax-offline is not installed; install the extra 'book'")
     from sbp.app import figures, lab
 
-    static = source / "book" / "_static"
     lab.write(static / "lab" / "data.js")  # what the page of the lab runs on
     figures.write(static / "figures" / "data.js")
     figures.write_traces(static / "figures" / "traces.js", ROOT / "tests" / "traces")
-    target = source / "book" / "_static" / "mathjax"
+    target = static / "mathjax"
     target.mkdir(parents=True, exist_ok=True)
     # One file that holds everything: nothing is loaded later, from here or elsewhere.
     shutil.copy(Path(mathjax.origin).parent / "static" / "mathjax" / "tex-svg.js", target)
