@@ -169,7 +169,7 @@ def test_the_lab_is_on_the_screen_while_it_learns(screen, tab, base):
     tab.set_viewport_size(screen)
     tab.emulate_media(reduced_motion="reduce")
     tab.goto(f"{base}/book/lab.html#digit=1&teach=7")
-    tab.wait_for_function("SBP.lab.drawing.label === 7")
+    tab.wait_for_function("SBP.lab?.drawing.label === 7")
     tab.wait_for_function(
         "() => { const at = document.querySelector('.lab-stage').getBoundingClientRect();"
         " return at.height > 100 && at.bottom <= innerHeight; }"

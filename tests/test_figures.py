@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 
 import pytest
 from conftest import ROOT
+from test_lab import held
 from test_lines import text_of
 
 from sbp import trace
@@ -82,9 +82,10 @@ def test_golden_traces_replay_without_a_difference(tab):
 
 
 def test_a_trace_with_one_spike_more_is_noticed(tab):
-    tab.evaluate("""() => {
-        const trace = window.SBP_TRACES.find((t) => t.name === "learning_64_24_10");
-        const bytes = window.SBP.bytes(trace.spikes.h);
+    tab.evaluate("""async () => {
+        const traces = await window.SBP.given("SBP_TRACES");
+        const trace = traces.find((t) => t.name === "learning_64_24_10");
+        const bytes = Uint8Array.from(atob(trace.spikes.h), (c) => c.charCodeAt(0));
         bytes[20] ^= 4;
         trace.spikes.h = btoa(String.fromCharCode(...bytes));
     }""")
@@ -274,10 +275,13 @@ def test_puzzles_are_judged_as_in_a_notebook(tab):
     for name, answers in TRIED.items():
         given = [*answers, *([TIMETABLE] if name == "timetable" else [])]
         found = tab.evaluate(
-            """([name, answers]) => answers.map((answer) => {
-                const verdict = window.SBP.puzzles.judge(window.SBP_FIGURES.puzzles[name], answer);
-                return [verdict.right, verdict.text];
-            })""",
+            """async ([name, answers]) => {
+                const { puzzles } = await window.SBP.given("SBP_FIGURES");
+                return answers.map((answer) => {
+                    const verdict = window.SBP.puzzles.judge(puzzles[name], answer);
+                    return [verdict.right, verdict.text];
+                });
+            }""",
             [name, list(given)],
         )
         expected = [[v.right, v.text] for v in (check(name, answer) for answer in given)]
@@ -323,8 +327,7 @@ def test_data_are_small_and_plain(site):
     static = site / "_static"
     page = [*static.glob("figures/*"), static / "lab" / "engine.js", static / "book.js"]
     assert sum(f.stat().st_size for f in page if f.name != "traces.js") < 400_000
-    text = (static / "figures" / "data.js").read_text("utf-8")
-    data = json.loads(text.removeprefix("window.SBP_FIGURES = ").rstrip(";\n"))
+    data = held(static / "figures" / "data.js", "SBP_FIGURES")
     assert set(data["deep"]) == {str(k) for k in figures.DEPTHS}
     for layers, shown in data["deep"].items():
         assert len(shown["program"]["notes"]) == 5 * int(layers) + 2

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -87,10 +88,15 @@ def site(tmp_path_factory):
 # -- the data, without a browser ----------------------------------------------------------------
 
 
+def held(path, name):
+    """What a script of data holds."""
+    text = re.fullmatch(rf'window\.{name} = "([^"\\\n]*)";\n', path.read_text("ascii"))[1]
+    return json.loads(zlib.decompress(base64.b85decode(text)))
+
+
 @pytest.fixture(scope="module")
 def data(site):
-    text = (site / "_static" / "lab" / "data.js").read_text("ascii")
-    return json.loads(re.fullmatch(r"window\.SBP_LAB = (.*);\n", text, re.DOTALL)[1])
+    return held(site / "_static" / "lab" / "data.js", "SBP_LAB")
 
 
 def test_data_holds_the_networks_and_the_digits(data):
@@ -178,11 +184,11 @@ def test_command_line(tmp_path, capsys):
     command = [sys.executable, "-m", "sbp.app.lab", str(tmp_path / "data.js")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
     assert (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / "data.js").read_text("ascii").startswith("window.SBP_LAB = {")
+    assert (tmp_path / "data.js").read_text("ascii").startswith('window.SBP_LAB = "')
     for arguments, message in (
         ([], "usage: python -m sbp.app.lab FILE.js"),
         (["--help"], "usage: python -m sbp.app.lab FILE.js"),
-        (["data.json"], "cannot write data.json: the lab's data is a script; allowed: a name in"),
+        (["data.json"], "cannot write data.json: a page's data is a script; allowed: a name in"),
         ([str(tmp_path / "data.js" / "data.js")], "data.js is not a folder"),
     ):
         assert lab.main(arguments) == 2
@@ -207,6 +213,7 @@ class Lab:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", self._asked)
         self.page.goto((site / "book" / "lab.html").as_uri() + state)
+        self.page.wait_for_function("SBP.lab")
         self.page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
 
     def _asked(self, request):

@@ -29,7 +29,7 @@
     style.rel = "stylesheet";
     style.href = `${here}figures/figures.css`;
     document.head.append(style);
-    const names = ["lab/engine.js", "figures/data.js"];
+    const names = ["lab/packed.js", "lab/engine.js", "figures/data.js"];
     if (document.querySelector("[data-figure='film']")) {
       names.push("lab/data.js", "lab/draw.js", "lab/network.js");
     }
@@ -38,7 +38,7 @@
       "figures/puzzles.js"]) {
       await load(name);
     }
-    window.SBP.figures.start();
+    await window.SBP.figures.start();
   };
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);
   else start();

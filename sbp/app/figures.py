@@ -7,7 +7,6 @@ encodes them, and what they are shown.  ``write_traces(path, folder)`` writes go
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,10 @@ import numpy as np
 
 from sbp import algebra, trace
 from sbp.app.exercises import puzzles
-from sbp.app.lab import encode, encode_program, encode_weights
+from sbp.app.lab import encode, encode_program, encode_weights, write_script
 from sbp.circuits import deep_circuit, gating_chain, learning_circuit, lines, single_layer_circuit
 from sbp.circuits.gating import RELAY
 from sbp.engines import compiled
-from sbp.errors import FileError
-from sbp.files import write_atomic
 from sbp.learn.data import load
 from sbp.learn.training import epoch_order, one_hot
 from sbp.program import lower
@@ -154,20 +151,11 @@ def traces_data(files: Iterable[Path]) -> list[dict[str, Any]]:
     return found
 
 
-def _write(path: str | Path, name: str, value: Any) -> Path:
-    if Path(path).suffix != ".js":
-        raise FileError(
-            f"cannot write {path}: a figure's data is a script", allowed="a name in .js"
-        )
-    text = f"window.{name} = {json.dumps(value, separators=(',', ':'))};\n"
-    return write_atomic(path, lambda stream: stream.write(text.encode()))
-
-
 def write(path: str | Path) -> Path:
     """Write the data of the figures as a script; FileError if it cannot be written."""
-    return _write(path, "SBP_FIGURES", figures_data())
+    return write_script(path, "SBP_FIGURES", figures_data)
 
 
 def write_traces(path: str | Path, folder: str | Path) -> Path:
     """Write the golden traces of `folder` as a script; FileError if it cannot be written."""
-    return _write(path, "SBP_TRACES", traces_data(sorted(Path(folder).glob("*.npz"))))
+    return write_script(path, "SBP_TRACES", lambda: traces_data(sorted(Path(folder).glob("*.npz"))))

@@ -4,7 +4,7 @@
 the integers that every engine runs, the trained MNIST network, a random start for the small one,
 scikit-learn's digits, and 500 of them in the form of MNIST, on which the page measures what a
 lesson costs.  A script and not JSON, because a page opened from disk may load the one
-but not fetch the other.
+but not fetch the other; what it holds is packed, and ``lab/static/lab/packed.js`` unpacks it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -164,8 +165,14 @@ def lab_data() -> dict[str, Any]:
     }
 
 
-def write(path: str | Path) -> Path:
-    """Write the script to `path`.
+def pack(value: Any) -> str:
+    """`value` as JSON, compressed (zlib), in base 85: an ASCII text that a script can hold."""
+    text = json.dumps(value, separators=(",", ":"))
+    return base64.b85encode(zlib.compress(text.encode(), 9)).decode("ascii")
+
+
+def write_script(path: str | Path, name: str, value: Callable[[], Any]) -> Path:
+    """Write a script that sets ``window[name]`` to ``pack(value())``.
 
     Raises
     ------
@@ -173,9 +180,14 @@ def write(path: str | Path) -> Path:
         If it cannot be written, or is not called ``.js``.
     """
     if Path(path).suffix != ".js":
-        raise FileError(f"cannot write {path}: the lab's data is a script", allowed="a name in .js")
-    text = json.dumps(lab_data(), separators=(",", ":"))
-    return write_atomic(path, lambda stream: stream.write(f"window.SBP_LAB = {text};\n".encode()))
+        raise FileError(f"cannot write {path}: a page's data is a script", allowed="a name in .js")
+    text = f'window.{name} = "{pack(value())}";\n'
+    return write_atomic(path, lambda stream: stream.write(text.encode()))
+
+
+def write(path: str | Path) -> Path:
+    """Write the lab's data as a script; FileError if it cannot be written."""
+    return write_script(path, "SBP_LAB", lab_data)
 
 
 def main(arguments: list[str]) -> int:

@@ -217,9 +217,8 @@
   };
 
   const digits = (data) => {
-    const bits = window.SBP.bytes(data.digits.inputs), labels = [...data.digits.labels].map(Number);
-    return labels.map((label, k) => ({ label,
-      input: Uint8Array.from({ length: 64 }, (_, i) => (bits[8 * k + (i >> 3)] >> (7 - (i & 7))) & 1),
+    const input = window.SBP.bits(data.digits.inputs, 64);
+    return [...data.digits.labels].map(Number).map((label, k) => ({ label, input: input(k),
       target: Uint8Array.from({ length: 10 }, (_, i) => (i === label ? 1 : 0)) }));
   };
 
@@ -429,30 +428,25 @@
   kinds.verify = (root, data) => {
     const told = el("p", { class: "fig-status", "aria-live": "polite" });
     const table = el("tbody");
-    const packed = (bytes, width, row, i) => (bytes[row * Math.ceil(width / 8) + (i >> 3)] >> (7 - (i & 7))) & 1;
     async function run() {
       table.replaceChildren();
       let all = 0, differing = 0;
-      for (const trace of window.SBP_TRACES) {
+      for (const trace of await window.SBP.given("SBP_TRACES")) {
         const { program } = trace, engine = new window.SBP.Engine(program, window.SBP.unpackWeights(trace.weights));
-        const stimulus = Object.fromEntries(Object.entries(trace.stimulus).map(
-          ([name, text]) => [name, window.SBP.bytes(text)]));
-        const spikes = Object.fromEntries(Object.entries(trace.spikes).map(
-          ([name, text]) => [name, window.SBP.bytes(text)]));
         const size = Object.fromEntries(engine.senders.map((s) => [s.name, s.size]));
+        const rows = (texts) => Object.entries(texts).map(
+          ([name, text]) => [name, window.SBP.bits(text, size[name])]);
+        const stimulus = rows(trace.stimulus), spikes = rows(trace.spikes);
         let count = 0, wrong = 0;
         for (let step = 0; step < trace.samples * program.period; step++) {
           const k = Math.floor(step / program.period);
-          const sample = Object.fromEntries(Object.keys(stimulus).map((name) => [name,
-            Uint8Array.from({ length: size[name] }, (_, i) => packed(stimulus[name], size[name], k, i))]));
-          engine.step(sample);
-          for (const name in spikes) {
+          engine.step(Object.fromEntries(stimulus.map(([name, row]) => [name, row(k)])));
+          for (const [name, row] of spikes) {
             const lit = new Set(engine.which(name));
-            for (let i = 0; i < size[name]; i++) {
-              const given = packed(spikes[name], size[name], step, i);
-              count += given;
-              wrong += given !== (lit.has(i) ? 1 : 0);
-            }
+            row(step).forEach((spike, i) => {
+              count += spike;
+              wrong += spike !== (lit.has(i) ? 1 : 0);
+            });
           }
         }
         const same = window.SBP.wiring.digest(program) === program.digest;
@@ -472,9 +466,9 @@
   };
 
   // The first minute: a drawn 1 is read as 9, corrected, and read again; every spike computed here.
-  kinds.film = (root) => {
-    const { AWKWARD, Network, drawing, pattern } = window.SBP;
-    const network = new Network(window.SBP_LAB.drawn), [label, , lines] = AWKWARD[0];
+  kinds.film = async (root) => {
+    const { AWKWARD, Network, drawing, given, pattern } = window.SBP;
+    const network = new Network((await given("SBP_LAB")).drawn), [label, , lines] = AWKWARD[0];
     const input = pattern(drawing(lines));
     const target = Uint8Array.from({ length: 10 }, (_, i) => (i === label ? 1 : 0));
     const SHOWN = [["x", 20], ["h", 20], ["hT", 20], ["o", 10], ["d+", 10], ["d-", 10]];

@@ -121,13 +121,14 @@
   }
 
   /** Build every figure of the page. */
-  function start() {
+  async function start() {
+    const data = await window.SBP.given("SBP_FIGURES");
     for (const root of document.querySelectorAll(".sbp-figure:not([data-ready])")) {
       const build = kinds[root.dataset.figure];
       if (!build) continue;
       root.dataset.ready = "";
       root.replaceChildren();
-      build(root, window.SBP_FIGURES);
+      await build(root, data);
     }
     linkPhases();
   }

@@ -16,22 +16,6 @@
       ? 0 : Math.sign(x) * Math.floor((Math.abs(x) * (DECAY_UNIT - rate)) / DECAY_UNIT);
   const clip = (w) => Math.min(Math.max(w, WEIGHT_MIN), WEIGHT_MAX);
 
-  /** The bytes of a base64 string. */
-  function bytes(text) {
-    const raw = atob(text);
-    return Uint8Array.from({ length: raw.length }, (_, i) => raw.charCodeAt(i));
-  }
-
-  /** Weights as sbp.app.lab packs them (half of each, int8) -> {name: Int16Array, row per target}. */
-  function unpackWeights(packed) {
-    const weights = {};
-    for (const name in packed) {
-      const halves = new Int8Array(bytes(packed[name]).buffer);
-      weights[name] = Int16Array.from(halves, (half) => 2 * half);
-    }
-    return weights;
-  }
-
   class Engine {
     /** The network at rest before the first step, the kick on its way. */
     constructor(program, weights) {
@@ -289,5 +273,5 @@
     }
   }
 
-  window.SBP = Object.assign(window.SBP || {}, { Engine, bytes, unpackWeights });
+  window.SBP = Object.assign(window.SBP || {}, { Engine });
 })();

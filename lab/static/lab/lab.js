@@ -2,7 +2,7 @@
 (function () {
   "use strict";
 
-  const { Drawing, Link, Scratch, el } = window.SBP;
+  const { Drawing, Link, Scratch, el, given } = window.SBP;
 
   /** Put the lab into `root`: two tabs. */
   function open(root, data) {
@@ -56,6 +56,6 @@
   }
 
   const root = document.getElementById("sbp-lab");
-  if (window.SBP_LAB) window.SBP.lab = open(root, window.SBP_LAB);
+  if (window.SBP_LAB) given("SBP_LAB").then((data) => { window.SBP.lab = open(root, data); });
   else root.textContent = "The lab's data is missing: python -m sbp.app.lab _static/lab/data.js";
 })();

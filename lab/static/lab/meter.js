@@ -2,19 +2,15 @@
 (function () {
   "use strict";
 
-  const { bytes, el, plural } = window.SBP;
+  const { bits, el, plural } = window.SBP;
   const BUDGET = 3;  // milliseconds of a frame; the stage is drawn in the same frame
   const MEASURES = [["exact", "exact"], ["spike", "by spikes"], ["membrane", "by membrane"]];
 
   class Meter {
     /** `exam`: {inputs, labels, size} of the digits, one bit for each pixel. */
     constructor(network, exam) {
-      const { inputs, labels, size } = exam, packed = bytes(inputs), row = packed.length / labels.length;
-      this.digits = Array.from(labels, (label, k) => ({
-        label: Number(label),
-        input: Uint8Array.from({ length: size }, (_, i) =>
-          (packed[row * k + (i >> 3)] >> (7 - (i & 7))) & 1),
-      }));
+      const { inputs, labels, size } = exam, input = bits(inputs, size);
+      this.digits = Array.from(labels, (label, k) => ({ label: Number(label), input: input(k) }));
       this.network = network;
       this.reader = network.apart();
       this.lessons = 0;  // since the last result

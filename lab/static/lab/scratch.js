@@ -3,15 +3,13 @@
   "use strict";
 
   const { Bench, Curve, Network, Reading, WATCHABLE } = window.SBP;
-  const { article, bytes, el, number, oneHot, plural, stamp } = window.SBP;
+  const { article, bits, el, number, oneHot, plural, stamp } = window.SBP;
   const EXAM = 100;  // samples between two points of the learning curve
 
   class Scratch {
     constructor(data) {
-      const { n_train, n_test, inputs, labels } = data.digits, packed = bytes(inputs);
-      const bits = (row) => Uint8Array.from({ length: 64 }, (_, i) =>
-        (packed[8 * row + (i >> 3)] >> (7 - (i & 7))) & 1);
-      this.samples = Array.from(labels, (label, row) => ({ input: bits(row), label: Number(label) }));
+      const { n_train, n_test, inputs, labels } = data.digits, input = bits(inputs, 64);
+      this.samples = Array.from(labels, (label, k) => ({ input: input(k), label: Number(label) }));
       this.test = this.samples.slice(n_train, n_train + n_test);
       this.network = new Network(data);
       this.count = 500;
