@@ -3,7 +3,9 @@
 (() => {
   "use strict";
   const mark = () => {
-    for (const part of document.querySelectorAll(".bd-article :is(table, div.math, pre)")) {
+    /** @type {NodeListOf<HTMLElement>} */
+    const parts = document.querySelectorAll(".bd-article :is(table, div.math, pre)");
+    for (const part of parts) {
       if (part.scrollWidth > part.clientWidth + 1) part.tabIndex = 0;
       else part.removeAttribute("tabindex");
     }
@@ -15,7 +17,9 @@
 // Figures that run circuits: their scripts are loaded only where there is one, from this folder.
 (() => {
   "use strict";
-  const here = document.currentScript.src.replace(/[^/]*$/, "");
+  const { src } = /** @type {HTMLScriptElement} */ (document.currentScript);
+  const here = src.replace(/[^/]*$/, "");
+  /** @param {string} name */
   const load = (name) => new Promise((done, failed) => {
     const script = document.createElement("script");
     script.onload = done;

@@ -4,18 +4,31 @@
 
   const { kinds, el, slider, button, player, tiles, colours, predict, spikesOf } = window.SBP.figures;
   const SCALE = 64;
+
+  /** @param {HTMLCanvasElement} canvas */
+  const pen = (canvas) => /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  /** @param {number} label */
+  const oneHot = (label) => Uint8Array.from({ length: 10 }, (_, i) => (i === label ? 1 : 0));
+  /** @param {() => void} draw */
   const redraw = (draw) => new ResizeObserver(() => draw());
 
-  /** A curve of numbers on a canvas, with lines at chosen heights. */
+  /** A curve of numbers on a canvas, with lines at chosen heights.
+   *  @param {HTMLCanvasElement} canvas
+   *  @param {number[]} values
+   *  @param {[number, string, string][]} lines
+   *  @param {number[]} marks
+   *  @param {Lab.Colours} ink */
   function curve(canvas, values, lines, marks, ink) {
     const ratio = window.devicePixelRatio || 1, width = canvas.clientWidth, height = 170;
     canvas.width = width * ratio;
     canvas.height = height * ratio;
-    const c = canvas.getContext("2d");
+    const c = pen(canvas);
     c.scale(ratio, ratio);
     const all = [...values, ...lines.map(([y]) => y)];
     const low = Math.min(...all, 0), high = Math.max(...all, 1), span = high - low || 1;
+    /** @param {number} v */
     const y = (v) => 24 + (height - 34) * (1 - (v - low) / span);
+    /** @param {number} k */
     const x = (k) => 8 + ((width - 16) * k) / Math.max(values.length - 1, 1);
     c.font = "12px system-ui, sans-serif";
     for (const [level, text, colour] of lines) {
@@ -37,13 +50,15 @@
     for (const k of marks) c.fillRect(x(k) - 3, 2, 6, 12);
   }
 
+  /** @param {Lab.Program} program
+   *  @returns {Lab.Program} */
   const clone = (program) => JSON.parse(JSON.stringify(program));
 
   // One neuron: sliders for its numbers, and spikes to press.
   kinds.neuron = (root, data) => {
     const STEPS = 60;
     const numbers = { weight: 300, bias: 0, keep: 7 / 8, gate: 0 };
-    let input = Array.from({ length: STEPS }, (_, k) => (k % 6 === 2 ? 1 : 0));
+    const input = Array.from({ length: STEPS }, (_, k) => (k % 6 === 2 ? 1 : 0));
     const canvas = el("canvas", { role: "img", class: "fig-curve" });
     const told = el("p", { class: "fig-status", "aria-live": "polite" });
     const dots = el("div", { class: "fig-dots", role: "group", "aria-label": "input spikes, step by step" });
@@ -55,7 +70,10 @@
       neuron.dv = Math.round(4096 * (1 - numbers.keep));
       for (const p of program.projections) [p.mantissa, p.exponent] = [numbers.weight, 0];
       const engine = new window.SBP.Engine(program, {});
-      const v = [], fired = [];
+      /** @type {number[]} */
+      const v = [];
+      /** @type {number[]} */
+      const fired = [];
       for (let k = 0; k < STEPS; k++) {
         engine.step({ input: Uint8Array.of(input[k]) });
         fired.push(engine.spikes("neuron"));
@@ -76,9 +94,10 @@
         for (let j = 30; j < STEPS; j++) input[j] = input[j - 30];
         buttons();
         run();
-        dots.children[k].focus();
+        /** @type {HTMLElement} */ (dots.children[k]).focus();
       }, { "aria-pressed": String(Boolean(on)), "aria-label": `input spike in step ${k}` })));
     }
+    /** @param {number} n */
     const whole = (n) => n.toLocaleString("en");
     root.append(
       predict("Weight 300, an input spike every 6 steps, 7/8 of the potential kept: does it fire?",
@@ -100,8 +119,10 @@
   kinds.chain = (root, data) => {
     const program = data.chain, stages = program.populations.filter((p) => /^s\d/.test(p.name));
     const gates = program.populations.filter((p) => /^g\d/.test(p.name));
+    /** Synapses of gates, "source target". @type {Set<string>} */
     const cut = new Set();
     const smile = Uint8Array.from("0101001010000001000101110", Number);
+    /** @type {Lab.Rows} */
     let rows = [];
     const cells = stages.map(() => el("canvas", { role: "img" }));
     const told = el("p", { class: "fig-status", "aria-live": "polite" });
@@ -117,8 +138,8 @@
       told.textContent = reached === stages.length
         ? "The pattern reaches the last stage, whole."
         : `The pattern reaches ${reached} of ${stages.length} stages and is lost.`;
-      if (time) time.again();
     }
+    /** @param {number} step */
     function draw(step) {
       const ink = colours(root);
       stages.forEach((s, k) => {
@@ -129,16 +150,21 @@
       });
       gates.forEach((g, k) => ring[k].classList.toggle("fires", rows[step][g.name].length > 0));
     }
-    const scissors = (label, key) => button(label, (event) => {
-      if (cut.has(key)) cut.delete(key);
-      else cut.add(key);
-      event.currentTarget.setAttribute("aria-pressed", String(cut.has(key)));
-      run();
-    }, { "aria-pressed": "false", class: "fig-cut" });
+    /** @param {string} label
+     *  @param {string} key */
+    const scissors = (label, key) => {
+      const node = button(label, () => {
+        if (cut.has(key)) cut.delete(key);
+        else cut.add(key);
+        node.setAttribute("aria-pressed", String(cut.has(key)));
+        run();
+        time.again();
+      }, { "aria-pressed": "false", class: "fig-cut" });
+      return node;
+    };
     const ring = gates.map((g) => el("span", { class: "fig-gate" }, g.name));
-    let time = null;
     run();
-    time = player(2 * program.period, draw, { title: (s) => `step ${s}` });
+    const time = player(2 * program.period, draw, { title: (s) => `step ${s}` });
     root.append(
       predict("If the synapse from g2 to s2 is cut, how many stages does the picture reach?",
         ["0", "1", "2", "all"], (k) => {
@@ -158,13 +184,16 @@
   // Three neurons with one sum: their thresholds, and the derivative that two of them make.
   kinds.thresholds = (root, data) => {
     const program = data.thresholds;
-    const names = ["h", "h<", "h>"], set = { h: 512, "h<": 0, "h>": 1024 };
+    const names = ["h", "h<", "h>"];
+    /** @type {Record<string, number>} */
+    const set = { h: 512, "h<": 0, "h>": 1024 };
     let sum = 300;
     const bars = Object.fromEntries(names.map((n) => [n, el("canvas", { role: "img" })]));
     const derivative = el("canvas", { role: "img" });
     const told = el("p", { class: "fig-status", "aria-live": "polite" });
 
-    /** Which of the three fire when the sum is `a`: the engine's answer. */
+    /** Which of the three fire when the sum is `a`: the engine's answer.
+     *  @param {number} a */
     function fires(a) {
       const own = clone(program);
       for (const p of own.projections) {
@@ -179,11 +208,14 @@
       return names.map((n) => engine.spikes(n) > 0);
     }
     const LOW = -400, HIGH = 1600, POINTS = 101;
+    /** @param {HTMLCanvasElement} canvas
+     *  @param {boolean[]} values
+     *  @param {string} label */
     function strip(canvas, values, label) {
       const ink = colours(root), ratio = window.devicePixelRatio || 1;
       canvas.width = canvas.clientWidth * ratio;
       canvas.height = 22 * ratio;
-      const c = canvas.getContext("2d");
+      const c = pen(canvas);
       values.forEach((on, k) => {
         c.fillStyle = on ? ink.on : ink.off;
         const x = Math.floor((canvas.width * k) / POINTS);
@@ -216,17 +248,21 @@
     redraw(draw).observe(root);
   };
 
+  /** The digits of the page.
+   *  @param {Lab.FiguresData} data */
   const digits = (data) => {
     const input = window.SBP.bits(data.digits.inputs, 64);
-    return [...data.digits.labels].map(Number).map((label, k) => ({ label, input: input(k),
-      target: Uint8Array.from({ length: 10 }, (_, i) => (i === label ? 1 : 0)) }));
+    return [...data.digits.labels].map(Number).map((label, k) => ({ label,
+      sample: { input: input(k), target: oneHot(label) } }));
   };
 
   // Single-layer learning, one sample at a time.
   kinds.single = (root, data) => {
     const samples = digits(data), { program } = data.single;
     const weights = window.SBP.unpackWeights(data.single.weights);
-    let engine, count, exact;
+    let engine = new window.SBP.Engine(program, weights), count = 0;
+    /** @type {boolean[]} */
+    let exact = [];
     const input = el("canvas", { role: "img" }), told = el("p", { class: "fig-status", "aria-live": "polite" });
     const tiles10 = Array.from({ length: 10 }, () => el("canvas", { role: "img" }));
     const outputs = el("p", { class: "fig-outputs" });
@@ -235,7 +271,7 @@
       const w = engine.weights().W, ink = colours(root), ratio = 3;
       tiles10.forEach((canvas, k) => {
         canvas.width = canvas.height = 8 * ratio;
-        const c = canvas.getContext("2d");
+        const c = pen(canvas);
         for (let i = 0; i < 64; i++) {
           const x = w[k * 64 + i];
           c.globalAlpha = 1;
@@ -248,26 +284,28 @@
         canvas.setAttribute("aria-label", `weights of output ${k}`);
       });
     }
-    function learn(n, quiet) {
-      let last;
+    /** @param {number} n */
+    function learn(n) {
+      let { label, sample } = samples[0];
+      /** @type {number[][]} */
+      let [o, plus, minus] = [[], [], []];
       for (let k = 0; k < n; k++) {
-        const sample = samples[count % samples.length];
-        last = { o: [], plus: [], minus: [], sample };
+        ({ label, sample } = samples[count % samples.length]);
         for (let p = 0; p < program.period; p++) {
           engine.step(sample);
-          if (p === 2) last.o = engine.which("o");
-          if (p === 3) [last.plus, last.minus] = [engine.which("d+"), engine.which("d-")];
+          if (p === 2) o = engine.which("o");
+          if (p === 3) [plus, minus] = [engine.which("d+"), engine.which("d-")];
         }
-        exact.push(last.o.length === 1 && last.o[0] === last.sample.label);
+        exact.push(o.length === 1 && o[0] === label);
         count++;
       }
-      tiles(input, 64, 8, (i) => last.sample.input[i], colours(root));
-      input.setAttribute("aria-label", `a digit ${last.sample.label}`);
+      tiles(input, 64, 8, (i) => sample.input[i], colours(root));
+      input.setAttribute("aria-label", `a digit ${label}`);
+      /** @param {number[]} which */
       const list = (which) => which.join(", ") || "none";
-      outputs.textContent = `target ${last.sample.label}; o: ${list(last.o)}; d⁺: ${list(last.plus)}; ` +
-        `d⁻: ${list(last.minus)}`;
+      outputs.textContent = `target ${label}; o: ${list(o)}; d⁺: ${list(plus)}; d⁻: ${list(minus)}`;
       const recent = exact.slice(-50), share = recent.filter(Boolean).length / recent.length;
-      if (!quiet) told.textContent = `${count} samples; of the last ${recent.length}, ` +
+      told.textContent = `${count} samples; of the last ${recent.length}, ` +
         `${Math.round(100 * share)} % were exact before they were learned.`;
       weightsOf();
     }
@@ -285,11 +323,14 @@
       outputs, told,
       el("div", { class: "fig-player" }, button("One sample", () => learn(1)),
         button("50 samples", () => learn(50)), button("All again from random", restart)));
-    redraw(() => (engine ? weightsOf() : restart())).observe(root);
+    redraw(() => (count ? weightsOf() : restart())).observe(root);
   };
 
-  /** The timetable of a program, rows populations and columns phases; cells(name, p) -> class. */
+  /** The timetable of a program, rows populations and columns phases; cell(name, p) -> class.
+   *  @param {Lab.Program} program
+   *  @param {(name: string, phase: number) => string} cell */
   function timetable(program, cell) {
+    /** @param {string} name */
     const isGate = (name) => /^g\d+$/.test(name);
     const head = el("tr", {}, el("th", { scope: "col" }, "phase"),
       ...program.notes.map((_, p) => el("th", { scope: "col" }, String(p))));
@@ -303,6 +344,7 @@
   }
 
   // One turn of the full circuit: a phase at a time, with the line of the algebra it computes.
+  /** @type {[string, number[]][]} */
   const LINES = [
     ["x", [0, 1]], ["h = [W1 x > 512], h< = [W1 x > 0], h> = [W1 x > 1024]", [2]],
     ["o = [W2 h > 512], o<, o> alike", [3]],
@@ -313,7 +355,11 @@
   ];
   kinds.turn = (root, data) => {
     const { program } = data.turn, weights = window.SBP.unpackWeights(data.turn.weights), samples = digits(data);
-    let rows = [], learned = [], sample = 0;
+    /** @type {Lab.Rows} */
+    let rows = [];
+    /** Phase -> synapses that learned. @type {number[]} */
+    let learned = [];
+    let sample = 0;
     const pops = program.populations.filter((p) => !/^g\d/.test(p.name));
     const cells = pops.map(() => el("canvas", { role: "img" }));
     const boxes = pops.map((p, k) => el("div", { class: "fig-stage" }, el("b", {}, p.name), cells[k]));
@@ -324,11 +370,12 @@
       const engine = new window.SBP.Engine(program, weights);
       [rows, learned] = [[], []];
       for (let p = 0; p < program.period; p++) {
-        engine.step(samples[sample]);
+        engine.step(samples[sample].sample);
         rows.push(Object.fromEntries(engine.senders.map((s) => [s.name, engine.which(s.name)])));
         learned.push(engine.learned().reduce((sum, l) => sum + l.synapses, 0));
       }
     }
+    /** @param {number} p */
     function draw(p) {
       const ink = colours(root), scheduled = new Set(program.fires[p]);
       pops.forEach((pop, k) => {
@@ -344,7 +391,7 @@
     run();
     const time = player(program.period, draw, { name: "phase", every: 1100 });
     time.status.remove();
-    root.addEventListener("phase", (event) => time.go(event.detail));
+    root.addEventListener("phase", (event) => time.go(/** @type {CustomEvent} */ (event).detail));
     root.append(
       predict("x fires three times in a turn. In which phases?", ["1, 5, 9", "1, 7, 11", "0, 4, 8"],
         (k) => ({ right: k === 1, text: k === 1 ? "Right: once to be read, twice to be learned from." :
@@ -361,6 +408,7 @@
     const depths = Object.keys(data.deep).map(Number);
     const place = el("div", { class: "fig-scroll", tabindex: 0 });
     const told = el("p", { class: "fig-status", "aria-live": "polite" });
+    /** @param {number} layers */
     function draw(layers) {
       const { program, weights, input, target } = data.deep[layers];
       const sample = { input: Uint8Array.from(input), target: Uint8Array.from(target) };
@@ -368,7 +416,7 @@
       const index = new Map(program.populations.map((p, k) => [p.name, k]));
       place.replaceChildren(timetable(program, (name, p) => {
         if (rows[p][name].length) return "fires";
-        return program.fires[p].includes(index.get(name)) ? "may" : "";
+        return program.fires[p].includes(index.get(name) ?? -1) ? "may" : "";
       }));
       told.textContent = `${layers} ${layers === 1 ? "layer" : "layers"} of weights: ` +
         `${program.period} steps a sample (5 × ${layers} + 2), ${program.projections.length} projections.`;
@@ -410,9 +458,11 @@
         (name, p) => (rows[p][name].length ? "fires" : "")));
       told.textContent = `${program.projections.length} projections, digest ${program.digest.slice(0, 16)}: ` +
         "the one that sbp.lower gives.";
-      const verdict = text.value === puzzle.text ? { text: "" } : window.SBP.puzzles.judge(puzzle, text.value);
+      /** @type {Lab.Verdict} */
+      const verdict = text.value === puzzle.text ? { text: "" }
+        : window.SBP.puzzles.judge(puzzle, text.value);
       judged.textContent = verdict.text;
-      judged.dataset.right = verdict.right;
+      judged.dataset.right = String(verdict.right);
       root.dataset.digest = program.digest;
     }
     root.append(el("p", {}, puzzle.question), text, el("div", { class: "fig-player" },
@@ -425,7 +475,7 @@
   };
 
   // The golden traces, replayed here.
-  kinds.verify = (root, data) => {
+  kinds.verify = (root) => {
     const told = el("p", { class: "fig-status", "aria-live": "polite" });
     const table = el("tbody");
     async function run() {
@@ -434,6 +484,8 @@
       for (const trace of await window.SBP.given("SBP_TRACES")) {
         const { program } = trace, engine = new window.SBP.Engine(program, window.SBP.unpackWeights(trace.weights));
         const size = Object.fromEntries(engine.senders.map((s) => [s.name, s.size]));
+        /** @param {Record<string, string>} texts
+         *  @returns {[string, (k: number) => Uint8Array][]} */
         const rows = (texts) => Object.entries(texts).map(
           ([name, text]) => [name, window.SBP.bits(text, size[name])]);
         const stimulus = rows(trace.stimulus), spikes = rows(trace.spikes);
@@ -445,7 +497,7 @@
             const lit = new Set(engine.which(name));
             row(step).forEach((spike, i) => {
               count += spike;
-              wrong += spike !== (lit.has(i) ? 1 : 0);
+              wrong += Number(spike !== (lit.has(i) ? 1 : 0));
             });
           }
         }
@@ -458,7 +510,7 @@
         await new Promise(requestAnimationFrame);
       }
       told.textContent = `${differing} of ${all.toLocaleString("en")} spikes differ.`;
-      root.dataset.differing = differing;
+      root.dataset.differing = String(differing);
     }
     root.append(button("Verify this book", run, { class: "fig-play" }), told, el("div", { class: "fig-scroll" },
       el("table", {}, el("thead", {}, el("tr", {}, ...["trace", "spikes", "differing", "program"].map(
@@ -470,26 +522,35 @@
     const { AWKWARD, Network, drawing, given, pattern } = window.SBP;
     const network = new Network((await given("SBP_LAB")).drawn), [label, , lines] = AWKWARD[0];
     const input = pattern(drawing(lines));
-    const target = Uint8Array.from({ length: 10 }, (_, i) => (i === label ? 1 : 0));
+    const target = oneHot(label);
+    /** Population -> neurons in a row. @type {[string, number][]} */
     const SHOWN = [["x", 20], ["h", 20], ["hT", 20], ["o", 10], ["d+", 10], ["d-", 10]];
+    /** @type {{ text: string, lit: Record<string, Set<number>> }[]} */
     const frames = [];
     let changed = 0;
 
+    /** @typedef {(p: number, changed: number, engine: Lab.Engine) => string} Caption */
+
+    /** @param {Lab.Engine} engine
+     *  @param {Lab.Sample} sample
+     *  @param {Caption} told */
     function take(engine, sample, told) {
       for (let p = 0; p < engine.program.period; p++) {
         engine.step(sample);
-        const now = engine.learned ? engine.learned().reduce((sum, l) => sum + l.synapses, 0) : 0;
+        const now = engine.learned().reduce((sum, l) => sum + l.synapses, 0);
         changed += now;
         frames.push({ text: told(p, now, engine),
           lit: Object.fromEntries(SHOWN.map(([name]) => [name, new Set(engine.which(name))])) });
       }
     }
+    /** @param {Lab.Engine} engine */
     const answer = (engine) => network.answer(engine).spike;
+    /** @type {Caption} */
     const reads = (p, _, engine) => ["Somebody has drawn this.", "The input neurons fire with the drawing.",
       "The hidden layer fires: 400 sums, each above its threshold or not.",
       `The network reads: ${p === 3 ? answer(engine) : ""}.`][p];
     take(network.inference, { input }, reads);
-    const wrong = frames[frames.length - 1].text.match(/\d/)[0];
+    const wrong = frames[frames.length - 1].text.match(/\d/)?.[0];
     take(network.learning, { input, target }, (p, now) => {
       const many = `${now.toLocaleString("en")} synapses change`;
       return [`It is a ${label}, not a ${wrong}. One turn of the learning circuit begins.`,
@@ -506,6 +567,7 @@
 
     const cells = SHOWN.map(() => el("canvas", { role: "img" }));
     const boxes = SHOWN.map(([name], k) => el("div", { class: "fig-film" }, cells[k], el("b", {}, name)));
+    /** @param {number} step */
     function draw(step) {
       const ink = colours(root);
       SHOWN.forEach(([name, across], k) => {
@@ -516,8 +578,8 @@
     }
     const time = player(frames.length, draw, { name: "scene", every: 1000,
       title: (step) => frames[step].text, once: true });
-    root.dataset.changed = changed;
-    root.dataset.reads = `${wrong} ${frames[frames.length - 1].text.match(/\d/)[0]}`;
+    root.dataset.changed = String(changed);
+    root.dataset.reads = `${wrong} ${frames[frames.length - 1].text.match(/\d/)?.[0]}`;
     root.append(el("div", { class: "fig-row fig-screen" }, ...boxes), time.status, time.node);
     redraw(() => time.again()).observe(root);
     if (!matchMedia("(prefers-reduced-motion: reduce)").matches) {

@@ -1,14 +1,15 @@
 /* First mode: the network trained on MNIST reads and learns what the reader draws. */
-(function () {
+const sbpDrawing = (function () {
   "use strict";
 
   const { AWKWARD, Bench, DIGITS, Meter, Network, Pad, Reading, calm } = window.SBP;
   const { article, drawing, el, lines, oneHot, pattern, plainTrace, plural, save } = window.SBP;
-  const { spikesCsv, stamp } = window.SBP;
+  const { exact, spikesCsv, stamp } = window.SBP;
   const LIMIT = 30;  // turns after which teaching one digit until it is right gives up
   const PAGE = "http://www.w3.org/2000/svg";
 
-  /** A drawing as a small picture in the colour of the text. */
+  /** A drawing as a small picture in the colour of the text.
+   *  @param {Lab.Stroke[]} strokes */
   function miniature(strokes) {
     const svg = document.createElementNS(PAGE, "svg"), path = document.createElementNS(PAGE, "path");
     svg.setAttribute("viewBox", "0 0 100 100");
@@ -20,11 +21,19 @@
   }
 
   class Drawing {
+    /** @param {Lab.DrawnData} data */
     constructor(data) {
       this.network = new Network(data);
       this.until = false;
       this.turns = 0;
-      this.taught = [];  // the samples of all lessons since the trained weights
+      /** The samples of all lessons since the trained weights. @type {Lab.Digit[]} */
+      this.taught = [];
+      /** What x is shown, if anything is drawn. @type {Uint8Array | null} */
+      this.input = null;
+      /** What was said it is. @type {number | undefined} */
+      this.label = undefined;
+      /** What the network makes of it. @type {Lab.Answer | null} */
+      this.answer = null;
       this.follow = () => {};  // called when what is drawn or taught has changed
       this.address = () => location.href;  // the address of what is on the page now
       this.meter = new Meter(this.network, data.exam);
@@ -43,7 +52,12 @@
       this.history = el("ol.lab-history", { reversed: true });
       this.prompt = el("p.lab-prompt");
       this.shared = el("p.lab-shared", { role: "status" });
+      /** @param {string} text
+       *  @param {() => void} click */
       const button = (text, click) => el("button", { type: "button", click }, text);
+      /** @param {string} text
+       *  @param {string} name
+       *  @param {Lab.Child[]} inside */
       const chip = (text, name, ...inside) => el("button.lab-example", { type: "button",
         "aria-label": name, click: () => this.pad.set(drawing(text)) }, ...inside);
       this.root = el("div.lab-mode.lab-drawing", {},
@@ -71,7 +85,8 @@
       this.meter.measure();
     }
 
-    /** The drawing has changed. */
+    /** The drawing has changed.
+     *  @param {Lab.Stroke[]} strokes */
     drawn(strokes) {
       this.input = strokes.length ? pattern(strokes) : null;
       this.label = undefined;
@@ -88,7 +103,7 @@
       this.answer = this.input && this.network.read(this.input);
       this.reading.show(this.answer, this.label);
       stamp(this.thumb, this.input || new Uint8Array(400));
-      this.reading.say(this.input ? Reading.sentence(this.answer) : "Draw a digit.");
+      this.reading.say(this.answer ? Reading.sentence(this.answer) : "Draw a digit.");
       this.prompt.textContent = !this.input ? "" : this.label === undefined
         ? "What is it really? Press the right digit below the bars: the circuit learns it."
         : `The circuit is learning that this is ${article(this.label)} …`;
@@ -105,14 +120,16 @@
           : "Draw a digit, or take one that is ready.");
     }
 
+    /** @returns {Lab.Turn | null} */
     next() {
       if (!this.input) return null;
       if (this.label === undefined) return { kind: "inference", sample: { input: this.input } };
       const sample = { input: this.input, target: oneHot(this.label) };
-      return { kind: "learning", sample, label: this.label, was: this.answer };
+      return { kind: "learning", sample, label: this.label, was: this.answer ?? undefined };
     }
 
-    /** The reader has said what the drawing is. */
+    /** The reader has said what the drawing is.
+     *  @param {number} digit */
     teach(digit) {
       if (!this.input) return;
       this._intend(digit);
@@ -120,6 +137,7 @@
       this.bench.come();
     }
 
+    /** @param {number} digit */
     _intend(digit) {
       this.until = false;
       this.bench.finish();
@@ -136,7 +154,9 @@
       this.bench.play();
     }
 
-    /** What a link says: a drawing, and with `digit` a lesson, which begins at once. */
+    /** What a link says: a drawing, and with `digit` a lesson, which begins at once.
+     *  @param {Lab.Stroke[]} strokes
+     *  @param {number} [digit] */
     restore(strokes, digit) {
       this.bench.pause();
       this.pad.set(strokes);
@@ -148,32 +168,34 @@
       this.bench.come();
     }
 
-    /** A link that says nothing the lab could show. */
+    /** A link that says nothing the lab could show.
+     *  @param {string} text */
     refuse(text) {
       this.prompt.textContent = text;
     }
 
     get right() {
-      return String(this.answer.spikes) === String(this.label);
+      return this.answer !== null && exact(this.answer, this.label);
     }
 
-    /** A turn has ended. */
+    /** A turn has ended.
+     *  @param {Lab.Done} turn */
     done(turn) {
       this.pad.finished = true;
       if (turn.kind === "inference") {
         this.bench.pause();
         return;
       }
-      const before = turn.was;
       this.taught.push(turn.sample);
       this.meter.lesson();
       this.refresh();
-      if (turn.sample.input === this.input) {
+      if (turn.sample.input === this.input && turn.was && this.answer) {
         this.turns++;
+        /** @param {Lab.Answer} answer */
         const said = (answer) => answer.spikes.join(", ") || "nothing";
-        this.history.prepend(el("li", {}, `${turn.label} taught: read ${said(before)}, ` +
+        this.history.prepend(el("li", {}, `${turn.label} taught: read ${said(turn.was)}, ` +
           `now ${said(this.answer)}${this.right ? " ✓" : ""}`));
-        while (this.history.children.length > 5) this.history.lastChild.remove();
+        while (this.history.children.length > 5) this.history.lastChild?.remove();
         const times = this.turns === 1 ? "one turn" : `${this.turns} turns`;
         this.reading.say(`After ${times}: ${Reading.sentence(this.answer)}`);
         this.prompt.textContent = this.right
@@ -217,10 +239,11 @@
 
     /** What a file holds: all lessons from the trained weights, or the reading if there is none. */
     _kept() {
+      /** @type {Lab.Digit[]} */
       const samples = this.taught.length ? this.taught : this.input ? [{ input: this.input }] : [];
       const program = this.network.programs[this.taught.length ? "learning" : "inference"];
       const what = this.taught.length ? plural(samples.length, "lesson") : "reading";
-      return samples.length && { samples, program, what,
+      return samples.length === 0 ? null : { samples, program, what,
         name: `sbp-lab-${what.replace(/[ ,]+/g, "-")}` };
     }
 
@@ -235,6 +258,9 @@
         ({ program, samples }) => spikesCsv(program, this.network.trained(), samples));
     }
 
+    /** @param {string} suffix
+     *  @param {string} why
+     *  @param {(kept: { samples: Lab.Digit[], program: Lab.Program, what: string }) => string} text */
     _save(suffix, why, text) {
       const kept = this._kept();
       if (!kept) {
@@ -252,5 +278,7 @@
     }
   }
 
-  window.SBP.Drawing = Drawing;
+  return { Drawing };
 })();
+
+window.SBP = Object.assign(window.SBP || {}, sbpDrawing);

@@ -2,7 +2,7 @@
 
    new SBP.Engine(program, weights) runs any program that sbp.app.lab exports.  Numbers in typed arrays
    and sums in doubles are exact here: no sum of a step comes near 2**53. */
-(function () {
+const sbpEngine = (function () {
   "use strict";
 
   const NO_MATRIX = -1, ONE_TO_ONE = 0;
@@ -10,14 +10,20 @@
   const WEIGHT_MIN = -256, WEIGHT_MAX = 254;
   const DECAY_UNIT = 4096;
 
+  /** @param {number} x */
   const wrap = (x) => ((x + REGISTER) & 0xffffff) - REGISTER;
+  /** @param {number} x
+   *  @param {number} rate */
   const decay = (x, rate) =>
     rate === DECAY_UNIT
       ? 0 : Math.sign(x) * Math.floor((Math.abs(x) * (DECAY_UNIT - rate)) / DECAY_UNIT);
+  /** @param {number} w */
   const clip = (w) => Math.min(Math.max(w, WEIGHT_MIN), WEIGHT_MAX);
 
   class Engine {
-    /** The network at rest before the first step, the kick on its way. */
+    /** The network at rest before the first step, the kick on its way.
+     *  @param {Lab.Program} program
+     *  @param {Lab.Weights} weights */
     constructor(program, weights) {
       this.program = program;
       const { populations, sources, projections, parameters, period } = program;
@@ -57,14 +63,12 @@
       });
       this.total = new Int32Array(Math.max(1, ...populations.map((p) => p.size)));
 
+      /** @param {number} width */
       const zeros = (width) => new Float64Array(period * width);
-      this.counters = { steps: zeros(1) };
-      for (const name of ["spikes", "active_updates", "wraps"]) {
-        this.counters[name] = zeros(populations.length);
-      }
-      for (const name of ["synaptic_operations", "learning_visits", "synaptic_updates"]) {
-        this.counters[name] = zeros(projections.length);
-      }
+      const [each, many] = [populations.length, projections.length];
+      this.counters = { steps: zeros(1), spikes: zeros(each), active_updates: zeros(each),
+        wraps: zeros(each), synaptic_operations: zeros(many), learning_visits: zeros(many),
+        synaptic_updates: zeros(many) };
 
       sources.forEach((source, s) => {
         if (source.phase >= 0) return;
@@ -86,18 +90,23 @@
       return this.now ? (this.now - 1) % this.program.period : -1;
     }
 
-    /** How many neurons of population or source `name` spiked in the last step. */
+    /** How many neurons of population or source `name` spiked in the last step.
+     *  @param {string} name */
     spikes(name) {
-      return this.index.has(name) ? this.count[this.index.get(name)] : 0;
+      const k = this.index.get(name);
+      return k === undefined ? 0 : this.count[k];
     }
 
-    /** Which ones did, in ascending order. */
+    /** Which ones did, in ascending order.
+     *  @param {string} name
+     *  @returns {number[]} */
     which(name) {
       const k = this.index.get(name);
       return k === undefined ? [] : Array.from(this.active[k].subarray(0, this.count[k]));
     }
 
-    /** One step.  `sample` gives each source the 0/1 bytes that it emits in its phase. */
+    /** One step.  `sample` gives each source the 0/1 bytes that it emits in its phase.
+     *  @param {Lab.Sample} [sample] */
     step(sample) {
       const { populations, sources, projections, period } = this.program;
       const p = this.now % period, slots = this.pending.length, slot = this.now % slots;
@@ -136,8 +145,8 @@
       // (5) learning: every plastic synapse whose two neurons spiked in this step
       const dw = this.program.dw[this.program.reward[p]];
       projections.forEach((projection, j) => {
-        const { source, target, plastic } = projection;
-        if (!plastic || !this.count[source]) return;
+        const { source, target, plastic } = projection, rows = this.rows[j];
+        if (!plastic || !rows || !this.count[source]) return;
         const nTarget = populations[target].size;
         counters.learning_visits[p * projections.length + j] += this.count[source] * nTarget;
         counters.synaptic_updates[p * projections.length + j] +=
@@ -146,7 +155,7 @@
           const row = this.active[source][a] * nTarget;
           for (let b = 0; b < this.count[target]; b++) {
             const at = row + this.active[target][b];
-            this.rows[j][at] = clip(this.rows[j][at] + dw);
+            rows[at] = clip(rows[at] + dw);
           }
         }
       });
@@ -155,7 +164,8 @@
       return p;
     }
 
-    /** What the last step taught: [{projection, dw, synapses}], one for each plastic projection. */
+    /** What the last step taught: [{projection, dw, synapses}], one for each plastic projection.
+     *  @returns {Lab.Learned[]} */
     learned() {
       const { projections, dw, reward } = this.program;
       return projections
@@ -169,20 +179,26 @@
 
     /** Each parameter as its first copy holds it: {name: Int16Array, row per target neuron}. */
     weights() {
-      const { parameters, projections } = this.program, found = {};
+      const { parameters, projections } = this.program;
+      /** @type {Lab.Weights} */
+      const found = {};
       projections.forEach((p, j) => {
-        if (p.matrix === NO_MATRIX || p.transpose || p.negate) return;
+        const rows = this.rows[j];
+        if (!rows || p.transpose || p.negate) return;
         const { name, n_pre, n_post } = parameters[p.matrix];
         if (name in found) return;
         const matrix = (found[name] = new Int16Array(n_post * n_pre));
         for (let i = 0; i < n_pre; i++) {
-          for (let k = 0; k < n_post; k++) matrix[k * n_pre + i] = this.rows[j][i * n_post + k];
+          for (let k = 0; k < n_post; k++) matrix[k * n_pre + i] = rows[i * n_post + k];
         }
       });
       return found;
     }
 
-    /** Rules 1-3 for one population; returns how many additions left the register. */
+    /** Rules 1-3 for one population; returns how many additions left the register.
+     *  @param {number} k
+     *  @param {Lab.Population} pop
+     *  @param {Float64Array} pending */
     _update(k, pop, pending) {
       const { start, size, bias, threshold, refractory, du, dv } = pop;
       const { u, v, dead } = this, active = this.active[k], fired = this.fired[k];
@@ -211,7 +227,8 @@
       return wraps;
     }
 
-    /** The same for memoryless neurons that nothing reaches and whose bias cannot fire them. */
+    /** The same for memoryless neurons that nothing reaches and whose bias cannot fire them.
+     *  @param {Lab.Population} pop */
     _rest({ start, size, bias }) {
       const { u, v, dead } = this;
       for (let n = start, end = start + size; n < end; n++) {
@@ -221,7 +238,10 @@
       }
     }
 
-    /** Empty a population's part of the delay line; returns how many neurons were reached. */
+    /** Empty a population's part of the delay line; returns how many neurons were reached.
+     *  @param {Lab.Population} pop
+     *  @param {Float64Array} pending
+     *  @param {Uint8Array} arriving */
     _clear({ start, size }, pending, arriving) {
       let arrived = 0;
       for (let n = start, end = start + size; n < end; n++) {
@@ -231,17 +251,22 @@
       return arrived;
     }
 
+    /** @param {number} k
+     *  @param {number} i */
     _spike(k, i) {
       this.active[k][this.count[k]++] = i;
       this.fired[k][i] = 1;
     }
 
+    /** @param {number} k */
     _silence(k) {
       for (let a = 0; a < this.count[k]; a++) this.fired[k][this.active[k][a]] = 0;
       this.count[k] = 0;
     }
 
-    /** Put the source's spikes onto projection `j`, due in `slot`; returns the synapses read. */
+    /** Put the source's spikes onto projection `j`, due in `slot`; returns the synapses read.
+     *  @param {number} j
+     *  @param {number} slot */
     _send(j, slot) {
       const { source, target, connect, mantissa, exponent } = this.program.projections[j];
       const { start, size } = this.program.populations[target];
@@ -273,5 +298,7 @@
     }
   }
 
-  window.SBP = Object.assign(window.SBP || {}, { Engine });
+  return { Engine };
 })();
+
+window.SBP = Object.assign(window.SBP || {}, sbpEngine);

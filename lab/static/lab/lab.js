@@ -4,13 +4,17 @@
 
   const { Drawing, Link, Scratch, el, given } = window.SBP;
 
-  /** Put the lab into `root`: two tabs. */
+  /** Put the lab into `root`: two tabs.
+   *  @param {HTMLElement} root
+   *  @param {Lab.LabData} data */
   function open(root, data) {
+    const drawing = new Drawing(data.drawn);
+    /** The modes that have been opened. @type {Partial<Lab.Modes>} */
+    const lab = { drawing };
     const modes = [
-      { name: "drawing", title: "Draw and teach", make: () => new Drawing(data.drawn) },
-      { name: "scratch", title: "Train from scratch", make: () => new Scratch(data.scratch) },
+      { title: "Draw and teach", mode: () => drawing },
+      { title: "Train from scratch", mode: () => (lab.scratch ??= new Scratch(data.scratch)) },
     ];
-    const lab = {};  // the modes that have been opened, by name
     const tabs = modes.map(({ title }, i) => el("button.lab-tab", { type: "button", role: "tab",
       id: `lab-tab-${i}`, "aria-controls": `lab-panel-${i}`, click: () => choose(i),
       keydown: (event) => {
@@ -20,15 +24,14 @@
       } }, title));
     const panels = modes.map((_, i) => el("div", { role: "tabpanel", id: `lab-panel-${i}`,
       "aria-labelledby": `lab-tab-${i}` }));
-    let current = null;
+    /** @type {Lab.Drawing | Lab.Scratch} */
+    let current = drawing;
+    /** @param {number} chosen */
     function choose(chosen) {
-      const { name, make } = modes[chosen];
-      if (!lab[name]) {
-        lab[name] = make();
-        panels[chosen].append(lab[name].root);
-      }
-      if (current && current !== lab[name]) current.bench.pause();
-      current = lab[name];
+      const mode = modes[chosen].mode();
+      if (!mode.root.isConnected) panels[chosen].append(mode.root);
+      if (current !== mode) current.bench.pause();
+      current = mode;
       tabs.forEach((tab, i) => {
         tab.setAttribute("aria-selected", String(i === chosen));
         tab.tabIndex = i === chosen ? 0 : -1;
@@ -42,7 +45,7 @@
         el("p.lab-lead", {}, "Draw a digit. Where the network is wrong, say so, and it learns.")),
       ...panels);
     choose(0);
-    lab.link = new Link(lab.drawing, () => choose(0));
+    lab.link = new Link(drawing, () => choose(0));
     const restyle = () => requestAnimationFrame(() => current.restyle());
     let width = root.clientWidth;
     new ResizeObserver(() => {
@@ -55,7 +58,7 @@
     return lab;
   }
 
-  const root = document.getElementById("sbp-lab");
+  const root = /** @type {HTMLElement} */ (document.getElementById("sbp-lab"));
   if (window.SBP_LAB) given("SBP_LAB").then((data) => { window.SBP.lab = open(root, data); });
   else root.textContent = "The lab's data is missing: python -m sbp.app.lab _static/lab/data.js";
 })();

@@ -1,5 +1,5 @@
 /* Where everything stands on the stage: boxes, the ring's track, wires. */
-(function () {
+const sbpLayout = (function () {
   "use strict";
 
   const OUTPUTS = ["o<", "o", "o>", "t", "d+", "d-", "o-"];
@@ -7,19 +7,33 @@
   const ROW = 30;  // room for the name of a row of outputs
   const WIDE = 600;  // pixels from which everything stands side by side
 
-  /** Boxes {x, y, w, h, cell, columns} for every population but the gates, and the height. */
+  /** Boxes {x, y, w, h, cell, columns} for every population but the gates, and the height.
+   *  @param {number} width
+   *  @param {Lab.Population[]} populations */
   function arrange(width, populations) {
     const size = new Map(populations.map((p) => [p.name, p.size]));
-    const boxes = new Map(), margin = width < WIDE ? 34 : 40, inner = width - 2 * margin;
+    const margin = width < WIDE ? 34 : 40, inner = width - 2 * margin;
+    /** @type {Map<string, Lab.Box>} */
+    const boxes = new Map();
+    /** @param {string} name
+     *  @param {number} x
+     *  @param {number} y
+     *  @param {number} side */
     const square = (name, x, y, side) => {
-      const columns = Math.ceil(Math.sqrt(size.get(name)));
+      const columns = Math.ceil(Math.sqrt(size.get(name) ?? 0));
       boxes.set(name, { x, y, w: side, h: side, columns, cell: side / columns });
     };
+    /** @param {string[]} names
+     *  @param {number} x
+     *  @param {number} y
+     *  @param {number} cell
+     *  @param {number} pitch
+     *  @param {number} space */
     const outputs = (names, x, y, cell, pitch, space) => {
       let top = y;
       for (const name of names) {
         if (name === "t" || name === "d+" || name === "o-") top += space;
-        const columns = size.get(name);
+        const columns = size.get(name) ?? 0;
         boxes.set(name, { x, y: top, w: columns * cell, h: cell, columns, cell, row: true });
         top += pitch;
       }
@@ -43,6 +57,7 @@
     }
     // Four in a row, and the outputs in two columns: all of it beside a pad on a phone's screen.
     const small = 10, tag = 28, side = (inner - 3 * small) / 4;
+    /** @param {number} column */
     const at = (column) => margin + column * (side + small);
     const top = margin + 22, low = top + side + 32;
     ["x", "h<", "h", "h>"].forEach((name, i) => square(name, at(i), top, side));
@@ -57,10 +72,18 @@
 
   /** A closed track round the edges: at(f) is the point a fraction f of the way, clockwise.
 
-      gates(n) are the fractions where n gates stand: four on one long side, or all around. */
+      gates(n) are the fractions where n gates stand: four on one long side, or all around.
+   *  @param {number} width
+   *  @param {number} height
+   *  @param {number} inset */
   function track(width, height, inset) {
-    const r = 34, points = [];
+    const r = 34;
+    /** @type {Lab.Point[]} */
+    const points = [];
     const [l, t, b, e] = [inset, inset, height - inset, width - inset];
+    /** @param {number} cx
+     *  @param {number} cy
+     *  @param {number} from */
     const arc = (cx, cy, from) => {
       for (let a = 0; a <= 12; a++) {
         const angle = from + (a / 12) * (Math.PI / 2);
@@ -78,12 +101,16 @@
       far.push(far[i - 1] + Math.hypot(dx, dy));
     }
     const length = far[far.length - 1];
+    /** @param {number} f
+     *  @returns {Lab.Point} */
     const at = (f) => {
       const goal = (((f % 1) + 1) % 1) * length;
       const i = Math.max(far.findIndex((d) => d >= goal), 1);
       const t = (goal - far[i - 1]) / (far[i] - far[i - 1] || 1);
-      return [0, 1].map((n) => points[i - 1][n] + t * (points[i][n] - points[i - 1][n]));
+      const [[ax, ay], [bx, by]] = [points[i - 1], points[i]];
+      return [ax + t * (bx - ax), ay + t * (by - ay)];
     };
+    /** @param {number} n */
     const gates = (n) => {
       const wide = width > height, few = n <= 4, long = few ? n : n / 3;
       const short = few ? 0 : n / 2 - long, back = few ? 0 : long;
@@ -93,16 +120,22 @@
         return Array.from({ length: count }, (_, k) =>
           (from + ((to - from) * (k + 0.5)) / count) / length);
       });
-      if (!few) places.unshift(places.pop());  // g1 comes first: it opens x
+      if (!few) places.unshift(...places.splice(-1));  // g1 comes first: it opens x
       return places;
     };
     return { at, gates };
   }
 
+  /** @param {Lab.Point} from
+   *  @param {Lab.Point} to
+   *  @returns {Lab.Path} */
   const side = ([ax, ay], [bx, by]) =>
     [[ax, ay], [(ax + bx) / 2, ay], [(ax + bx) / 2, by], [bx, by]];
 
-  /** A curve from box to box: four Bezier points. */
+  /** A curve from box to box: four Bezier points.
+   *  @param {Lab.Box} a
+   *  @param {Lab.Box} b
+   *  @returns {Lab.Path} */
   function wire(a, b) {
     const [ax, ay, bx, by] = [a.x + a.w / 2, a.y + a.h / 2, b.x + b.w / 2, b.y + b.h / 2];
     if (a.row && b.row) {  // rows of outputs: round the right-hand end
@@ -123,11 +156,19 @@
       : side([x0, ay], [x1, by]);
   }
 
+  /** The point of a curve a fraction `t` of the way.
+   *  @param {Lab.Path} path
+   *  @param {number} t
+   *  @returns {Lab.Point} */
   function along([a, b, c, d], t) {
     const s = 1 - t;
-    return [0, 1].map((n) =>
-      s * s * s * a[n] + 3 * s * s * t * b[n] + 3 * s * t * t * c[n] + t * t * t * d[n]);
+    /** @param {0 | 1} n */
+    const at = (n) =>
+      s * s * s * a[n] + 3 * s * s * t * b[n] + 3 * s * t * t * c[n] + t * t * t * d[n];
+    return [at(0), at(1)];
   }
 
-  window.SBP = Object.assign(window.SBP || {}, { GATE, along, arrange, track, wire });
+  return { GATE, along, arrange, track, wire };
 })();
+
+window.SBP = Object.assign(window.SBP || {}, sbpLayout);

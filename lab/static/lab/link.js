@@ -1,14 +1,17 @@
 /* The state in the address: #digit=WORD&teach=N, so that a drawing and its lesson can be shared. */
-(function () {
+const sbpLink = (function () {
   "use strict";
 
   const { decode, encode } = window.SBP;
   const REST = 400;  // milliseconds without a change after which the address follows
 
   class Link {
-    /** Follow `drawing`, and bring back what the address says; `show()` opens its tab. */
+    /** Follow `drawing`, and bring back what the address says; `show()` opens its tab.
+     *  @param {Lab.Drawing} drawing
+     *  @param {() => void} show */
     constructor(drawing, show) {
-      Object.assign(this, { drawing, show });
+      this.drawing = drawing;
+      this.show = show;
       this.timer = 0;
       this.last = this.state();  // what the lab opens with needs no address
       drawing.follow = () => {
@@ -19,7 +22,9 @@
       window.addEventListener("hashchange", () => this.read());
       // A link of the page to the state that the address has already works once more.
       document.addEventListener("click", (event) => {
-        const link = event.target.closest && event.target.closest('a[href^="#digit="]');
+        if (!(event.target instanceof Element)) return;
+        /** @type {HTMLAnchorElement | null} */
+        const link = event.target.closest('a[href^="#digit="]');
         if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
         event.preventDefault();
         if (location.hash === link.hash) this.read();
@@ -55,7 +60,7 @@
       const strokes = digit === null ? this.drawing.pad.strokes : decode(digit);
       const known = teach === null || /^[0-9]$/.test(teach);
       if (!strokes || !known) {
-        this.drawing.refuse(strokes ? `teach=${teach.slice(0, 12)} in the address is no digit; ` +
+        this.drawing.refuse(strokes ? `teach=${teach?.slice(0, 12)} in the address is no digit; ` +
           "allowed: 0 to 9." : "The drawing in the address is damaged; draw it again.");
         return;
       }
@@ -64,5 +69,7 @@
     }
   }
 
-  window.SBP.Link = Link;
+  return { Link };
 })();
+
+window.SBP = Object.assign(window.SBP || {}, sbpLink);

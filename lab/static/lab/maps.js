@@ -1,31 +1,43 @@
 /* Every weight as a pixel, and the learning curve. */
-(function () {
+const sbpMaps = (function () {
   "use strict";
 
-  /** "#rrggbb" or "rgb(r, g, b)" -> [r, g, b]. */
+  /** "#rrggbb" or "rgb(r, g, b)" -> [r, g, b].
+   *  @param {string} colour */
   function rgb(colour) {
     if (colour[0] === "#") return [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
-    return colour.match(/\d+/g).slice(0, 3).map(Number);
+    return (colour.match(/\d+/g) ?? []).slice(0, 3).map(Number);
   }
 
+  /** @param {HTMLElement} canvas
+   *  @param {string} name */
   const colourOf = (canvas, name) =>
     getComputedStyle(canvas).getPropertyValue(`--lab-${name}`).trim();
 
   class WeightMap {
     /** A tile for each of `tiles` neurons, in it a pixel for each of `pixels` others.
 
-        `at(tile, pixel)` is the index of their weight in a matrix of the engine. */
+        `at(tile, pixel)` is the index of their weight in a matrix of the engine.
+     *  @param {HTMLCanvasElement} canvas
+     *  @param {{ tiles: number, pixels: number, across: number,
+     *    at: (tile: number, pixel: number) => number }} form */
     constructor(canvas, { tiles, pixels, across, at }) {
       const side = Math.ceil(Math.sqrt(pixels)), down = Math.ceil(tiles / across);
-      Object.assign(this, { canvas, tiles, pixels, across, side, at, selected: -1 });
+      this.canvas = canvas;
+      this.tiles = tiles;
+      this.pixels = pixels;
+      this.across = across;
+      this.side = side;
+      this.at = at;
+      this.selected = -1;
       canvas.width = across * (side + 1) - 1;
       canvas.height = down * (side + 1) - 1;
-      this.context = canvas.getContext("2d");
+      this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
       const make = () => {
         const layer = document.createElement("canvas");
         layer.width = canvas.width;
         layer.height = canvas.height;
-        return layer.getContext("2d");
+        return /** @type {CanvasRenderingContext2D} */ (layer.getContext("2d"));
       };
       this.base = make();
       this.flash = make();
@@ -33,6 +45,13 @@
       this.changes = this.flash.createImageData(canvas.width, canvas.height);
       this.changed = false;
       this.version = 0;  // goes up whenever a weight is painted
+      this.drawn = "";  // what is on the canvas
+      this.ink = "";
+      /** The colours of a weight that went up, and down. @type {Record<number, number[]>} */
+      this.signs = {};
+      /** The colour of every half weight from -128; empty before it is on the page.
+       *  @type {number[][]} */
+      this.table = [];
     }
 
     /** Read the page's colours. */
@@ -51,12 +70,17 @@
       });
     }
 
+    /** @param {number} tile
+     *  @param {number} pixel */
     _place(tile, pixel) {
       const x = (tile % this.across) * (this.side + 1) + (pixel % this.side);
       const y = Math.floor(tile / this.across) * (this.side + 1) + Math.floor(pixel / this.side);
       return 4 * (y * this.canvas.width + x);
     }
 
+    /** @param {number} tile
+     *  @param {number} pixel
+     *  @param {Int16Array} rows */
     _paint(tile, pixel, rows) {
       const at = this._place(tile, pixel), data = this.image.data;
       const colour = this.table[rows[this.at(tile, pixel)] / 2 + 128];
@@ -66,9 +90,10 @@
       data[at + 3] = 255;
     }
 
-    /** Show all weights of `rows`. */
+    /** Show all weights of `rows`.
+     *  @param {Int16Array} rows */
     paint(rows) {
-      if (!this.table) return;  // not on the page yet
+      if (!this.table.length) return;
       for (let tile = 0; tile < this.tiles; tile++) {
         for (let pixel = 0; pixel < this.pixels; pixel++) this._paint(tile, pixel, rows);
       }
@@ -76,7 +101,11 @@
       this.version++;
     }
 
-    /** Show that the weights between `tiles` and `pixels` went up (sign 1) or down (-1). */
+    /** Show that the weights between `tiles` and `pixels` went up (sign 1) or down (-1).
+     *  @param {number[]} tiles
+     *  @param {number[]} pixels
+     *  @param {number} sign
+     *  @param {Int16Array} rows */
     touch(tiles, pixels, sign, rows) {
       const data = this.changes.data, colour = this.signs[sign];
       data.fill(0);
@@ -96,7 +125,8 @@
       this.changed = true;
     }
 
-    /** Draw; `glow` 0..1 is how strongly the last change shines. */
+    /** Draw; `glow` 0..1 is how strongly the last change shines.
+     *  @param {number} glow */
     draw(glow) {
       const state = [this.version, this.changed && glow, this.selected].join();
       if (state === this.drawn) return;
@@ -121,15 +151,17 @@
       }
     }
 
-    /** Draw the selected tile into `lens`, a pixel each. */
+    /** Draw the selected tile into `lens`, a pixel each.
+     *  @param {HTMLCanvasElement} lens */
     magnify(lens) {
       const { side, across, selected } = this;
       lens.width = lens.height = side;
-      lens.getContext("2d").drawImage(this.canvas, (selected % across) * (side + 1),
+      lens.getContext("2d")?.drawImage(this.canvas, (selected % across) * (side + 1),
         Math.floor(selected / across) * (side + 1), side, side, 0, 0, side, side);
     }
 
-    /** The tile under a pointer event. */
+    /** The tile under a pointer event.
+     *  @param {PointerEvent} event */
     tileAt(event) {
       const box = this.canvas.getBoundingClientRect(), size = this.side + 1;
       const x = ((event.clientX - box.left) / box.width) * (this.canvas.width + 1);
@@ -140,12 +172,18 @@
   }
 
   class Curve {
-    /** Lines over the number of samples learned; `lines` is [{key, label, colour, dash}]. */
+    /** Lines over the number of samples learned; `lines` is [{key, label, colour, dash}].
+     *  @param {HTMLCanvasElement} canvas
+     *  @param {{ key: keyof Lab.Tally, label: string, colour: string, dash?: number[] }[]} lines */
     constructor(canvas, lines) {
-      Object.assign(this, { canvas, lines, points: [] });
-      this.context = canvas.getContext("2d");
+      this.canvas = canvas;
+      this.lines = lines;
+      /** @type {(Lab.Tally & { samples: number })[]} */
+      this.points = [];
+      this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     }
 
+    /** @param {Lab.Tally & { samples: number }} point */
     add(point) {
       this.points.push(point);
     }
@@ -166,7 +204,9 @@
       const last = this.points.length ? this.points[this.points.length - 1].samples : 0;
       const limit = [500, 1000, 2000, 5000, 10000, 20000, 50000].find((n) => n >= last)
         || Math.ceil(last / 50000) * 50000;
+      /** @param {number} samples */
       const x = (samples) => left + ((right - left) * samples) / limit;
+      /** @param {number} value */
       const y = (value) => bottom - (bottom - top) * value;
 
       c.font = `11px ${family}`;
@@ -189,11 +229,11 @@
       }
       if (!this.points.length) return;
 
+      /** @type {{ label: string, at: number, x: number, colour: typeof c.strokeStyle }[]} */
       const ends = [];
       c.lineJoin = "round";
       for (const { key, label, colour, dash } of this.lines) {
-        const points = this.points.filter((point) => point[key] !== undefined);
-        if (!points.length) continue;
+        const { points } = this;
         c.strokeStyle = colourOf(this.canvas, colour);
         c.setLineDash(dash || []);
         c.lineWidth = 2;
@@ -224,5 +264,7 @@
     }
   }
 
-  window.SBP = Object.assign(window.SBP || {}, { WeightMap, Curve });
+  return { WeightMap, Curve };
 })();
+
+window.SBP = Object.assign(window.SBP || {}, sbpMaps);

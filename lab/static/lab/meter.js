@@ -1,13 +1,16 @@
 /* What a lesson costs: digits that the network was never taught, read again after every lesson. */
-(function () {
+const sbpMeter = (function () {
   "use strict";
 
-  const { bits, el, plural } = window.SBP;
+  const { bits, count, el, plural } = window.SBP;
   const BUDGET = 3;  // milliseconds of a frame; the stage is drawn in the same frame
+  /** @type {[keyof Lab.Tally, string][]} */
   const MEASURES = [["exact", "exact"], ["spike", "by spikes"], ["membrane", "by membrane"]];
 
   class Meter {
-    /** `exam`: {inputs, labels, size} of the digits, one bit for each pixel. */
+    /** `exam`: {inputs, labels, size} of the digits, one bit for each pixel.
+     *  @param {Lab.Network} network
+     *  @param {Lab.Exam} exam */
     constructor(network, exam) {
       const { inputs, labels, size } = exam, input = bits(inputs, size);
       this.digits = Array.from(labels, (label, k) => ({ label: Number(label), input: input(k) }));
@@ -15,7 +18,12 @@
       this.reader = network.apart();
       this.lessons = 0;  // since the last result
       this.frame = 0;
-      this.trained = this.result = null;  // how many are right: {exact, spike, membrane}
+      this.next = 0;  // the digit to be read
+      this.tally = { exact: 0, spike: 0, membrane: 0 };
+      /** How many are right with the trained weights. @type {Lab.Tally | null} */
+      this.trained = null;
+      /** How many were right last. @type {Lab.Tally | null} */
+      this.result = null;
       this.said = el("p.lab-cost", { role: "status" });
       this.rows = MEASURES.map(([key, name]) => {
         const bar = el("i.lab-now"), tick = el("i.lab-then"), value = el("b"), change = el("span");
@@ -29,6 +37,7 @@
       this.say(`Reading ${this.digits.length} digits that it was never taught …`);
     }
 
+    /** @param {string} text */
     say(text) {
       if (this.said.textContent !== text) this.said.textContent = text;
     }
@@ -58,10 +67,7 @@
       const { digits, tally } = this, deadline = performance.now() + BUDGET;
       while (this.next < digits.length && performance.now() < deadline) {
         const { input, label } = digits[this.next++];
-        const answer = this.network.read(input, this.reader.engine);
-        tally.spike += answer.spike === label;
-        tally.membrane += answer.membrane === label;
-        tally.exact += String(answer.spikes) === String(label);
+        count(tally, this.network.read(input, this.reader.engine), label);
       }
       if (this.next === digits.length) this._show();
       else this.frame = requestAnimationFrame(() => this._slice());
@@ -70,12 +76,14 @@
     _show() {
       const { tally, lessons, digits } = this, before = this.result;
       this.result = tally;
-      if (!this.trained) this.trained = tally;
+      const trained = (this.trained ??= tally);
+      /** @param {number} n */
+      const part = (n) => `${(100 * n) / digits.length}%`;
       for (const { key, bar, tick, value, change } of this.rows) {
-        const part = (n) => `${(100 * n) / digits.length}%`, moved = tally[key] - this.trained[key];
+        const moved = tally[key] - trained[key];
         bar.style.width = part(tally[key]);
-        tick.style.left = part(this.trained[key]);
-        value.textContent = tally[key];
+        tick.style.left = part(trained[key]);
+        value.textContent = String(tally[key]);
         change.textContent = !moved ? "" : moved < 0 ? `−${-moved}` : `+${moved}`;
       }
       this.lessons = 0;
@@ -92,5 +100,7 @@
     }
   }
 
-  window.SBP.Meter = Meter;
+  return { Meter };
 })();
+
+window.SBP = Object.assign(window.SBP || {}, sbpMeter);

@@ -1,5 +1,5 @@
 /* The pad: drawing with mouse, finger, pen or keyboard. */
-(function () {
+const sbpPad = (function () {
   "use strict";
 
   const { lines } = window.SBP;
@@ -7,11 +7,19 @@
   const APART = 3;  // of two points of a stroke, at least
 
   class Pad {
-    /** `changed(strokes)` is called with the drawing (see draw.js) whenever it has changed. */
+    /** `changed(strokes)` is called with the drawing (see draw.js) whenever it has changed.
+     *  @param {HTMLCanvasElement} canvas
+     *  @param {(strokes: Lab.Stroke[]) => void} changed */
     constructor(canvas, changed) {
-      Object.assign(this, { canvas, changed, strokes: [], finished: false });
-      this.context = canvas.getContext("2d");
+      this.canvas = canvas;
+      this.changed = changed;
+      /** @type {Lab.Stroke[]} */
+      this.strokes = [];
+      this.finished = false;
+      this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+      /** The pointer that draws. @type {number | null} */
       this.pointer = null;
+      /** @type {Lab.Point} */
       this.pen = [50, 15];
       this.down = false;  // the keyboard's pen
       canvas.addEventListener("pointerdown", (event) => this._begin(event));
@@ -28,7 +36,8 @@
       }
     }
 
-    /** Put `strokes` onto the pad; the next stroke begins a new drawing. */
+    /** Put `strokes` onto the pad; the next stroke begins a new drawing.
+     *  @param {Lab.Stroke[]} strokes */
     set(strokes) {
       this.strokes = strokes;
       this.finished = strokes.length > 0;
@@ -41,19 +50,24 @@
       this.changed(this.strokes);
     }
 
+    /** @param {Lab.Point} point */
     _start(point) {
       if (this.finished) this.strokes = [];
       this.finished = false;
       this.strokes.push([point]);
     }
 
+    /** @param {PointerEvent} event
+     *  @returns {Lab.Point} */
     _place(event) {
       const box = this.canvas.getBoundingClientRect();
+      /** @param {number} x */
       const inside = (x) => Math.min(Math.max(Math.round(100 * x), 0), 99);
       return [inside((event.clientX - box.left) / box.width),
         inside((event.clientY - box.top) / box.height)];
     }
 
+    /** @param {PointerEvent} event */
     _begin(event) {
       if (event.button || this.pointer !== null) return;
       this.pointer = event.pointerId;
@@ -64,6 +78,7 @@
       this._update();
     }
 
+    /** @param {PointerEvent} event */
     _move(event) {
       if (event.pointerId !== this.pointer) return;
       const events = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
@@ -72,7 +87,9 @@
       this._update();
     }
 
-    /** Go on to `point`; the end of the line follows the pen and stays where it has gone far. */
+    /** Go on to `point`; the end of the line follows the pen and stays where it has gone far.
+     *  @param {Lab.Stroke} stroke
+     *  @param {Lab.Point} point */
     _extend(stroke, point) {
       const [before, last] = [stroke[stroke.length - 2], stroke[stroke.length - 1]];
       if (String(point) === String(last)) return;
@@ -81,11 +98,15 @@
       stroke.push(point);
     }
 
+    /** @param {KeyboardEvent} event */
     _key(event) {
+      /** @type {Record<string, Lab.Point | undefined>} */
       const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
       const move = moves[event.key];
       if (move) {
-        this.pen = this.pen.map((x, n) => Math.min(Math.max(x + move[n] * STEP, 5), 95));
+        /** @param {number} x */
+        const inside = (x) => Math.min(Math.max(x, 5), 95);
+        this.pen = [inside(this.pen[0] + move[0] * STEP), inside(this.pen[1] + move[1] * STEP)];
         if (this.down) this.strokes[this.strokes.length - 1].push([...this.pen]);
       } else if (event.key === " ") {
         this.down = !this.down;
@@ -105,6 +126,7 @@
       const size = this.canvas.clientWidth, ratio = window.devicePixelRatio || 1;
       if (!size) return;
       const c = this.context, style = getComputedStyle(this.canvas);
+      /** @param {string} name */
       const colour = (name) => style.getPropertyValue(`--lab-${name}`).trim();
       if (this.canvas.width !== Math.round(size * ratio)) {
         this.canvas.width = this.canvas.height = Math.round(size * ratio);
@@ -132,5 +154,7 @@
     }
   }
 
-  window.SBP.Pad = Pad;
+  return { Pad };
 })();
+
+window.SBP = Object.assign(window.SBP || {}, sbpPad);

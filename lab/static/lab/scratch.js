@@ -1,20 +1,28 @@
 /* Second mode: a small network learns scikit-learn's digits from a random start. */
-(function () {
+const sbpScratch = (function () {
   "use strict";
 
   const { Bench, Curve, Network, Reading, WATCHABLE } = window.SBP;
-  const { article, bits, el, number, oneHot, plural, stamp } = window.SBP;
+  const { article, bits, count, el, number, oneHot, plural, stamp } = window.SBP;
   const EXAM = 100;  // samples between two points of the learning curve
 
   class Scratch {
+    /** @param {Lab.ScratchData} data */
     constructor(data) {
       const { n_train, n_test, inputs, labels } = data.digits, input = bits(inputs, 64);
       this.samples = Array.from(labels, (label, k) => ({ input: input(k), label: Number(label) }));
+      this.current = this.shown = this.samples[0];  // being learned, and on the page
+      this.learned = 0;
+      this.random = 1;  // the state of the generator that shuffles
+      /** The samples of this epoch that are still to come. @type {number[]} */
+      this.queue = [];
+      /** The test under way. @type {(Lab.Tally & { next: number }) | null} */
+      this.exam = null;
       this.test = this.samples.slice(n_train, n_train + n_test);
       this.network = new Network(data);
       this.count = 500;
       this.bench = new Bench(this.network, {
-        next: () => this.next(), done: (turn) => this.done(turn), speeds: [0.5, 24000, 2400],
+        next: () => this.next(), done: () => this.done(), speeds: [0.5, 24000, 2400],
       });
       this.bench.busy = (deadline) => this.examine(deadline);
       this.bench.snapshot = () => this.show(this.current);
@@ -28,7 +36,7 @@
         { key: "exact", label: "exact", colour: "muted", dash: [4, 3] },
       ]);
       this.status = el("p.lab-status");
-      this.bench.summary = () => this.status.textContent;
+      this.bench.summary = () => this.status.textContent ?? "";
       this.choice = el("select", { change: () => {
         this.count = Number(this.choice.value);
         this.reset();
@@ -51,9 +59,8 @@
       this.bench.pause();
       this.network.reset();
       this.learned = 0;
-      this.random = 1;  // the state of the generator that shuffles
+      this.random = 1;
       this.queue = [];
-      this.recent = [];
       this.exam = null;
       this.curve.clear();
       this.bench.stage.show("learning");
@@ -72,6 +79,7 @@
       return this.random / 2 ** 32;
     }
 
+    /** @returns {Lab.Turn} */
     next() {
       if (!this.queue.length) {
         this.queue = Array.from({ length: this.count }, (_, i) => i);
@@ -80,13 +88,14 @@
           [this.queue[i], this.queue[j]] = [this.queue[j], this.queue[i]];
         }
       }
-      const sample = this.samples[this.queue.pop()];
+      const sample = this.samples[this.queue.pop() ?? 0];
       this.current = sample;
       if (this.bench.speed <= WATCHABLE) this.show(sample);
       return { kind: "learning", label: sample.label,
         sample: { input: sample.input, target: oneHot(sample.label) } };
     }
 
+    /** @param {Lab.Labelled} sample */
     show(sample) {
       this.shown = sample;
       stamp(this.thumb, sample.input);
@@ -104,23 +113,24 @@
       }
     }
 
-    /** Go on with the test under way until `deadline`; whether it is still under way. */
+    /** Go on with the test under way until `deadline`; whether it is still under way.
+     *  @param {number} deadline */
     examine(deadline) {
       const { exam, test } = this;
       if (!exam) return false;
       while (exam.next < test.length && performance.now() < deadline) {
-        const { input, label } = test[exam.next++], answer = this.network.read(input);
-        exam.spike += answer.spike === label;
-        exam.membrane += answer.membrane === label;
-        exam.exact += String(answer.spikes) === String(label);
+        const { input, label } = test[exam.next++];
+        count(exam, this.network.read(input), label);
       }
       if (exam.next < test.length) return true;
       this.exam = null;
+      /** @param {number} n */
       const part = (n) => n / test.length;
       const point = { samples: this.learned, spike: part(exam.spike),
         membrane: part(exam.membrane), exact: part(exam.exact) };
       this.curve.add(point);
       this.curve.draw();
+      /** @param {number} x */
       const percent = (x) => `${(100 * x).toFixed(1)} %`;
       const text = `${plural(this.learned, "digit")} learned, epoch ` +
         `${Math.floor(this.learned / this.count) + 1}. Of ${test.length} digits by other ` +
@@ -138,5 +148,7 @@
     }
   }
 
-  window.SBP.Scratch = Scratch;
+  return { Scratch };
 })();
+
+window.SBP = Object.assign(window.SBP || {}, sbpScratch);

@@ -1,32 +1,82 @@
 /* The stage: every neuron of the circuit on a canvas, the ring of gates around them. */
-(function () {
+const sbpStage = (function () {
   "use strict";
 
   const { GATE, along, arrange, track, wire } = window.SBP;
+  /** @type {Record<string, string>} */
   const NAMES = { x_mem: "x mem", h_mem: "h mem", h_box: "h box",
     hT: "hᵀ", "d+": "d⁺", "d-": "d⁻", "o-": "o⁻" };
   const LAND = 0.5;  // part of a step that spikes travel; then they arrive and neurons fire
 
   const BURST = 0.2;  // part of a step in which they stand out
 
+  /** The name of a population as the paper writes it.
+   *  @param {string} name */
   const written = (name) => NAMES[name] || name;
+  /** @param {string} name */
   const isGate = (name) => /^g\d+$/.test(name);
+  /** @param {string} kind */
   const opens = (kind) => kind.startsWith("gate");
+  /** @param {number} t */
   const ease = (t) => t * t * (3 - 2 * t);
 
   class Stage {
-    /** `programs`: learning and inference; the boxes are those of the learning circuit. */
+    /** `programs`: learning and inference; the boxes are those of the learning circuit.
+     *  @param {HTMLCanvasElement} canvas
+     *  @param {Record<Lab.Circuit, Lab.Program>} programs */
     constructor(canvas, programs) {
       this.canvas = canvas;
-      this.context = canvas.getContext("2d");
+      this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
       this.still = document.createElement("canvas");  // all that does not move
       this.programs = programs;
-      this.waiting = {};  // patterns on their way: {x: bytes, t: bytes}
+      /** Patterns on their way. @type {{ x?: Uint8Array, t?: Uint8Array }} */
+      this.waiting = {};
       this.selected = -1;  // a hidden neuron to point at
+      this.version = 0;  // goes up with every change of what is shown
+
+      // The circuit shown, and its last step.
+      this.program = programs.inference;
+      /** @type {(Lab.Population | Lab.Source)[]} */
+      this.senders = [];
+      /** @type {string[]} */
+      this.gates = [];
+      /** How many neurons of each sender spiked in the last steps. @type {number[][]} */
+      this.history = [];
+      this.phase = -1;
+      /** The neurons that fired in the step before. @type {Map<string, number[]>} */
+      this.old = new Map();
+      /** Those that fire in this step. @type {Map<string, number[]>} */
+      this.lit = new Map();
+      /** Those of a whole sample. @type {Map<string, number[]>} */
+      this.gathered = new Map();
+      /** @type {{ from: string, to: string, kind: string }[]} */
+      this.travelling = [];
+      /** @type {Map<string, "open" | "shut">} */
+      this.doors = new Map();
+      /** @type {Lab.Learned[]} */
+      this.taught = [];
+
+      // The page's form and colours, which may have changed.
+      this.stale = true;
+      this.width = this.height = 0;
+      this.ratio = 1;
+      this.font = "";
+      /** @type {Record<string, string>} */
+      this.colours = {};
+      /** @type {Map<string, Lab.Box>} */
+      this.boxes = new Map();
+      this.track = track(0, 0, 0);
+      /** Where the gates stand on the track. @type {number[]} */
+      this.places = [];
+      /** The populations and sources of the circuit shown. @type {Set<string>} */
+      this.here = new Set();
+      /** What is on the canvas, if it is held. @type {string | false | null} */
+      this.drawn = null;
       this.show("inference");
     }
 
-    /** Change to the circuit called `name`, nothing firing. */
+    /** Change to the circuit called `name`, nothing firing.
+     *  @param {Lab.Circuit} name */
     show(name) {
       this.program = this.programs[name];
       this.senders = [...this.program.populations, ...this.program.sources];
@@ -39,7 +89,7 @@
     /** Nothing fires, nothing travels. */
     rest() {
       this.phase = -1;
-      this.version = (this.version || 0) + 1;  // goes up with every change of what is shown
+      this.version++;
       this.old = new Map();
       this.lit = new Map();
       this.gathered = new Map();
@@ -48,7 +98,14 @@
       this.taught = [];
     }
 
-    /** Take over the step that `engine` has just done. */
+    /** Whether any neuron of `name` fires in the step shown.
+     *  @param {string} name */
+    _fires(name) {
+      return (this.lit.get(name) ?? []).length > 0;
+    }
+
+    /** Take over the step that `engine` has just done.
+     *  @param {Lab.Engine} engine */
     advance(engine) {
       const { projections } = this.program;
       this.phase = engine.phase;
@@ -65,7 +122,7 @@
         if (!then || !then[p.source]) continue;
         const [from, to] = [this.senders[p.source].name, this.senders[p.target].name];
         // A gate from neuron to neuron opens single ones: it shows where something fires.
-        const opened = opens(p.kind) && (p.connect === 1 || this.lit.get(to).length);
+        const opened = opens(p.kind) && (p.connect === 1 || this._fires(to));
         if (opened && this.doors.get(to) !== "shut") this.doors.set(to, "open");
         if (p.kind === "close") this.doors.set(to, "shut");
         this.travelling.push({ from, to, kind: p.kind });
@@ -74,7 +131,8 @@
       if (this.history.length > 8) this.history.shift();
     }
 
-    /** Remember the step that `engine` has just done, at a speed no eye can follow. */
+    /** Remember the step that `engine` has just done, at a speed no eye can follow.
+     *  @param {Lab.Engine} engine */
     gather(engine) {
       if (engine.phase === 0) this.gathered = new Map();
       this.senders.forEach((s, k) => {
@@ -115,7 +173,8 @@
       return true;
     }
 
-    /** Draw; `progress` 0..1 says how far the step has gone. */
+    /** Draw; `progress` 0..1 says how far the step has gone.
+     *  @param {number} progress */
     draw(progress) {
       if (this.stale && !this.measure()) return;
       // From here to the end of the step nothing moves.
@@ -148,19 +207,25 @@
         }
         if (!landed) this._fill(name, box, this.old.get(name), 1 - t, 0);
         else this._fill(name, box, this.lit.get(name), 1, Math.max(0, 1 - (progress - LAND) / BURST));
-        this._tag(name, box, landed ? this.lit.get(name) : this.old.get(name));
+        this._tag(box, landed ? this.lit.get(name) : this.old.get(name));
       }
       this._drawSelected();
       for (const [place, text] of pills.values()) this._pill(place, text);
     }
 
+    /** @param {Lab.Box} box */
     _outline(box) {
       this.context.beginPath();
       this.context.roundRect(box.x - 4, box.y - 4, box.w + 8, box.h + 8, 6);
       this.context.stroke();
     }
 
-    /** Neurons that fire, a little larger at first (`burst` 1 to 0). */
+    /** Neurons that fire, a little larger at first (`burst` 1 to 0).
+     *  @param {string} name
+     *  @param {Lab.Box} box
+     *  @param {number[] | undefined} neurons
+     *  @param {number} alpha
+     *  @param {number} burst */
     _fill(name, box, neurons, alpha, burst) {
       if (!neurons || !neurons.length || alpha <= 0) return;
       const c = this.context, { cell, columns } = box, gap = Math.min(1, cell / 6);
@@ -174,23 +239,27 @@
       c.globalAlpha = 1;
     }
 
-    _tag(name, box, neurons) {
+    /** How many fire.
+     *  @param {Lab.Box} box
+     *  @param {number[] | undefined} neurons */
+    _tag(box, neurons) {
       const c = this.context, count = neurons ? neurons.length : 0;
       if (!count || box.row) return;
       c.fillStyle = this.colours.spike;
       c.font = `600 12px ${this.font}`;
       c.textAlign = "right";
       c.textBaseline = "alphabetic";
-      c.fillText(count, box.x + box.w, box.y - 8);
+      c.fillText(String(count), box.x + box.w, box.y - 8);
     }
 
+    /** @param {number} t */
     _drawTravelling(t) {
       const c = this.context;
       for (const { from, to, kind } of this.travelling) {
         const target = this.boxes.get(to);
         if (!target || kind === "ring") continue;
         const gate = isGate(from), source = gate ? this._gateBox(from) : this.boxes.get(from);
-        const path = source ? this._path(from, to, source, target) : this._entry(target);
+        const path = source ? this._path(from, source, target) : this._entry(target);
         const colour = gate ? (kind === "close" ? "shut" : "gate")
           : kind === "veto" ? "shut" : opens(kind) ? "gate" : "spike";
         // A spike at a closed door has no effect.
@@ -214,30 +283,41 @@
       c.globalAlpha = 1;
     }
 
-    _path(from, to, source, target) {
+    /** @param {string} from
+     *  @param {Lab.Box} source
+     *  @param {Lab.Box} target
+     *  @returns {Lab.Path} */
+    _path(from, source, target) {
       if (!isGate(from)) return wire(source, target);
       const [x, y] = [source.x, source.y];
+      /** @type {Lab.Point} */
       const end = [Math.min(Math.max(x, target.x), target.x + target.w),
         Math.min(Math.max(y, target.y), target.y + target.h)];
       return [[x, y], [x + (end[0] - x) / 3, y + (end[1] - y) / 3],
         [x + (2 * (end[0] - x)) / 3, y + (2 * (end[1] - y)) / 3], end];
     }
 
-    /** External spikes come from the left. */
+    /** External spikes come from the left.
+     *  @param {Lab.Box} box
+     *  @returns {Lab.Path} */
     _entry(box) {
       const y = box.y + box.h / 2, from = box.x - (box.row ? 60 : 34);
       return [[from, y], [from + 10, y], [box.x - 10, y], [box.x, y]];
     }
 
+    /** @param {string} name
+     *  @returns {Lab.Box} */
     _gateBox(name) {
       const [x, y] = this.track.at(this.places[this.gates.indexOf(name)]);
-      return { x, y, w: 0, h: 0 };
+      return { x, y, w: 0, h: 0, cell: 0, columns: 1 };
     }
 
+    /** @param {boolean} landed
+     *  @param {number} t */
     _drawGates(landed, t) {
       const c = this.context;
-      const on = this.gates.findIndex((name) => (this.lit.get(name) || []).length);
-      const was = this.gates.findIndex((name) => (this.old.get(name) || []).length);
+      const on = this.gates.findIndex((name) => this._fires(name));
+      const was = this.gates.findIndex((name) => (this.old.get(name) ?? []).length > 0);
       if (!landed && was >= 0 && this.phase >= 0) {
         const from = this.places[was], next = this.places[(was + 1) % this.places.length];
         const way = (next - from + 1) % 1;
@@ -269,10 +349,14 @@
 
     /** Where synapses have just changed. */
     _drawTaught() {
-      const c = this.context, pills = new Map();
+      const c = this.context;
+      /** @type {Map<string, [Lab.Point, string]>} */
+      const pills = new Map();
       for (const { projection, dw } of this.taught) {
         const [a, b] = [projection.source, projection.target].map((k) => this.senders[k].name);
-        const path = wire(this.boxes.get(a), this.boxes.get(b));
+        const [from, to] = [this.boxes.get(a), this.boxes.get(b)];
+        if (!from || !to) continue;
+        const path = wire(from, to);
         c.strokeStyle = c.fillStyle = this.colours[dw > 0 ? "plus" : "minus"];
         c.lineWidth = 3;
         c.beginPath();
@@ -286,6 +370,8 @@
       return pills;
     }
 
+    /** @param {Lab.Point} place
+     *  @param {string} text */
     _pill([x, y], text) {
       const c = this.context;
       c.font = `700 12px ${this.font}`;
@@ -304,12 +390,14 @@
       const c = this.context;
       c.fillStyle = this.colours.spike;
       c.globalAlpha = 0.28;
-      for (const name in this.waiting) {
+      for (const [name, pattern] of Object.entries(this.waiting)) {
         const fires = this.program.fires.findIndex((names) =>
           names.some((k) => this.senders[k].name === name));
         if (this.phase >= fires || this.lit.size && this.phase < 0) continue;
-        const box = this.boxes.get(name), { cell, columns } = box, side = cell * 0.7;
-        this.waiting[name].forEach((on, i) => {
+        const box = this.boxes.get(name);
+        if (!box) continue;
+        const { cell, columns } = box, side = cell * 0.7;
+        pattern.forEach((on, i) => {
           if (!on) return;
           c.fillRect(box.x + ((i % columns) + 0.15) * cell,
             box.y + (Math.floor(i / columns) + 0.15) * cell, side, side);
@@ -324,15 +412,17 @@
       c.strokeStyle = this.colours.ink;
       c.lineWidth = 1.5;
       for (const name of ["h<", "h", "h>", "h_mem", "h_box", "hT"]) {
-        if (!this.here.has(name)) continue;
-        const { x, y, cell, columns } = this.boxes.get(name);
+        const box = this.boxes.get(name);
+        if (!box || !this.here.has(name)) continue;
+        const { x, y, cell, columns } = box;
         c.strokeRect(x + (this.selected % columns) * cell - 1,
           y + Math.floor(this.selected / columns) * cell - 1, cell + 2, cell + 2);
       }
     }
 
     _drawStill() {
-      const c = this.still.getContext("2d"), { colours } = this;
+      const c = /** @type {CanvasRenderingContext2D} */ (this.still.getContext("2d"));
+      const { colours } = this;
       this.here = new Set(this.senders.map((s) => s.name));
       c.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
       c.clearRect(0, 0, this.width, this.height);
@@ -348,9 +438,10 @@
       const drawn = new Set();
       for (const p of this.program.projections) {
         const [a, b] = [this.senders[p.source].name, this.senders[p.target].name];
-        if (!this.boxes.has(a) || !this.boxes.has(b) || drawn.has(a + b)) continue;
+        const [from, to] = [this.boxes.get(a), this.boxes.get(b)];
+        if (!from || !to || drawn.has(a + b)) continue;
         drawn.add(a + b);
-        const path = wire(this.boxes.get(a), this.boxes.get(b));
+        const path = wire(from, to);
         c.beginPath();
         c.moveTo(...path[0]);
         c.bezierCurveTo(...path[1], ...path[2], ...path[3]);
@@ -359,7 +450,7 @@
 
       for (const [name, box] of this.boxes) {
         const inside = this.here.has(name), { cell, columns } = box;
-        const size = this.programs.learning.populations.find((p) => p.name === name).size;
+        const size = this.programs.learning.populations.find((p) => p.name === name)?.size ?? 0;
         c.globalAlpha = 1;
         c.fillStyle = colours.panel;
         c.beginPath();
@@ -385,12 +476,14 @@
           c.fillStyle = colours.muted;
           c.textAlign = "center";
           c.textBaseline = "alphabetic";
-          for (let k = 0; k < columns; k++) c.fillText(k, box.x + (k + 0.5) * cell, box.y - 7);
+          for (let k = 0; k < columns; k++) c.fillText(String(k), box.x + (k + 0.5) * cell, box.y - 7);
         }
       }
       c.globalAlpha = 1;
     }
   }
 
-  Object.assign(window.SBP, { LAND, Stage, written });
+  return { LAND, Stage, written };
 })();
+
+window.SBP = Object.assign(window.SBP || {}, sbpStage);
