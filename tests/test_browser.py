@@ -4,7 +4,7 @@ import functools
 import http.server
 import threading
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -102,6 +102,30 @@ def test_the_start_leads_on(tab, base):
     tab.goto(f"{base}/index.html", wait_until="commit")
     tab.wait_for_url("**/book/index.html", wait_until="load")
     assert tab.faults == []
+
+
+def weight(page, url):
+    """Bytes of the files that a page from disk loads, but MathJax, icon fonts and pictures."""
+    files = set()
+    page.on("request", lambda request: files.add(Path(unquote(urlsplit(request.url).path))))
+    settled(page, url)
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.sbp-figure')].every((f) => 'ready' in f.dataset)"
+        " && (!document.querySelector('#sbp-lab') || SBP.lab)"
+    )
+    page.wait_for_load_state("networkidle")
+    left_out = {"mathjax", "fontawesome"}
+    files = {f for f in files if f.is_file() and f.suffix != ".png"}
+    return sum(f.stat().st_size for f in files if not left_out & set(f.parts))
+
+
+def test_the_lab_weighs_less_than_a_megabyte(tab):
+    assert 500_000 < weight(tab, f"{SITE.as_uri()}/book/lab.html") < 1_000_000
+
+
+@pytest.mark.parametrize("name", reading)
+def test_a_page_weighs_less_than_a_megabyte_without_its_pictures(name, tab):
+    assert weight(tab, f"{SITE.as_uri()}/{name}") < 1_000_000
 
 
 @pytest.mark.parametrize("name", reading)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 
 import pytest
 from conftest import ROOT
@@ -30,7 +29,7 @@ PAGE = """<!doctype html><html lang="en" data-theme="light"><head><meta charset=
 def site(tmp_path_factory):
     """A page with every figure, as files on disk."""
     folder = tmp_path_factory.mktemp("figures")
-    shutil.copytree(ROOT / "lab" / "static", folder / "_static")
+    lab.serve(ROOT / "lab" / "static", folder / "_static")
     figures.write(folder / "_static" / "figures" / "data.js")
     figures.write_traces(folder / "_static" / "figures" / "traces.js", ROOT / "tests" / "traces")
     lab.write(folder / "_static" / "lab" / "data.js")

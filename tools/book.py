@@ -317,8 +317,6 @@ def assemble(quick: bool) -> Path:
         if (ROOT / name).exists():  # the tests build smaller books
             shutil.copy(ROOT / name, source)
     shutil.copytree(PAGES, source / "book")
-    static = source / "book" / "_static"
-    shutil.copytree(SCRIPTS, static, dirs_exist_ok=True)
     status = source / "results" / "status.md"
     if (ROOT / "results").is_dir():
         shutil.copytree(ROOT / "results", status.parent)
@@ -351,6 +349,8 @@ def assemble(quick: bool) -> Path:
         raise BookError("sphinx-mathjax-offline is not installed; install the extra 'book'")
     from sbp.app import figures, lab
 
+    static = source / "book" / "_static"
+    lab.serve(SCRIPTS, static)
     lab.write(static / "lab" / "data.js")  # what the page of the lab runs on
     figures.write(static / "figures" / "data.js")
     figures.write_traces(static / "figures" / "traces.js", ROOT / "tests" / "traces")

@@ -25,6 +25,8 @@ NEEDS_LAVA = {"notebooks/07_lava"}
 UNWANTED = re.compile(
     r'\s*<link rel="preload" as="font"[^>]*>'
     r"|<script>const THEBE_JS_URL[^<]*</script>"
+    r"|\s*<link [^>]*/sphinx-thebe\.css[^>]*>"
+    r"|\s*<script [^>]*/sphinx-thebe\.js[^>]*></script>"
     r'|(?<=<div) role="list"(?= class="citation-list">)'
 )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -169,6 +170,21 @@ def pack(value: Any) -> str:
     """`value` as JSON, compressed (zlib), in base 85: an ASCII text that a script can hold."""
     text = json.dumps(value, separators=(",", ":"))
     return base64.b85encode(zlib.compress(text.encode(), 9)).decode("ascii")
+
+
+#: A comment that has whole lines to itself, in a script or a style sheet.
+COMMENT = re.compile(r"^[ \t]*(?:/\*(?:(?!\*/).)*\*/|//[^\n]*)[ \t]*\n", re.DOTALL | re.MULTILINE)
+
+
+def serve(source: str | Path, target: str | Path) -> None:
+    """Copy the scripts and style sheets of `source` as the pages get them: without comments.
+
+    Line breaks within the code stay, so that it can be read in the browser too.
+    """
+    for path in sorted(p for p in Path(source).rglob("*") if p.suffix in (".js", ".css")):
+        served = Path(target, path.relative_to(source))
+        served.parent.mkdir(parents=True, exist_ok=True)
+        served.write_text(COMMENT.sub("", path.read_text("utf-8")), "utf-8", newline="\n")
 
 
 def write_script(path: str | Path, name: str, value: Callable[[], Any]) -> Path:
