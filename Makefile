@@ -101,6 +101,13 @@ lint: env  ## check style, formatting and types
 	.venv/bin/mypy --platform win32
 	.venv/bin/mypy --platform darwin
 
+lint-lab: lab/node_modules/.ready  ## check the JavaScript: types, style and its tests (needs Node)
+	cd lab && npm run --silent check
+
+lab/node_modules/.ready: lab/package.json lab/package-lock.json lab/.npmrc
+	cd lab && npm ci --silent --no-audit --no-fund
+	@touch $@
+
 format: env  ## format the code and mend what ruff can mend
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
@@ -133,8 +140,8 @@ requirements: env  ## bring the pins and hashes of requirements.txt up to date (
 
 clean:  ## remove what was built, and caches
 	rm -rf _build build dist notebooks/*.ipynb notebooks/.ipynb_checkpoints .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
-	find . -path './.venv*' -prune -o -path ./.boot -prune -o -name __pycache__ \
+	find . -path './.venv*' -prune -o -path ./.boot -prune -o -path ./lab/node_modules -prune -o -name __pycache__ \
 	    -exec rm -rf {} +
 
 distclean: clean  ## remove the environments too
-	rm -rf .boot .boot.log .venv .venv-newest .venv-lowest
+	rm -rf .boot .boot.log .venv .venv-newest .venv-lowest lab/node_modules

@@ -73,7 +73,9 @@ def direct_dependencies() -> set[str]:
 def repository_files() -> list[Path]:
     """Return the files that are, or would be, committed; outside a git clone, the sources."""
     if not (ROOT / ".git").exists():
-        built = re.compile(r"\.venv.*|\.boot|\..*_cache|\.hypothesis|__pycache__|_build")
+        built = re.compile(
+            r"\.venv.*|\.boot|\..*_cache|\.hypothesis|__pycache__|_build|node_modules"
+        )
         files = [file for file in ROOT.rglob("*") if file.is_file()]
         return [f for f in files if not any(map(built.fullmatch, f.relative_to(ROOT).parts))]
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]

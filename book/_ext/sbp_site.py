@@ -10,9 +10,9 @@ term is an ordinary link, ``[gate](../book/notation.md#term-gate)``; here such l
 glossary, and one to a term that is not there is a warning, which fails the build.
 
 *Finished pages.*  Pages opened from disk (``file://``) may not preload fonts, and the style sheet
-loads the same fonts anyway: the preloading goes.  So does the set-up of Thebe, which is not used,
-names another site, and is written twice, which the browser reports as an error; and a role that
-docutils gives to bibliographies without the roles that it demands of their parts.
+loads the same fonts anyway: the preloading goes.  So does Thebe, which is not used, with its
+set-up, which names another site and is written twice, what the browser reports as an error; and a
+role that docutils gives to bibliographies without the roles that it demands of their parts.
 """
 
 import re
