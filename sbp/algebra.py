@@ -43,6 +43,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -61,6 +62,9 @@ from sbp.rows import (
     unpack,
 )
 from sbp.weights import Weights
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Int16, Int32, Integer, Shaped
 
 CIRCUITS = ("learning", "deep", "single_layer")  #: families whose step this is
 
@@ -308,7 +312,9 @@ class Network:
         follow each other.
     """
 
-    def __init__(self, weights: Mapping[str, np.ndarray], copies: bool = True) -> None:
+    def __init__(
+        self, weights: Mapping[str, Integer[np.ndarray, "_ _"]], copies: bool = True
+    ) -> None:
         weights = Weights.chain(weights)
         self.names, self.sizes, self.copies = weights.names, weights.sizes, bool(copies)
         packed = [pack(matrix) for matrix in weights.values()]
@@ -352,7 +358,7 @@ class Network:
         )
 
     @property
-    def parted(self) -> dict[str, np.ndarray]:
+    def parted(self) -> dict[str, Bool[np.ndarray, "_ _"]]:
         """Which synapses of W2 .. WL have parted from their negated copies; empty without copies.
 
         bool, (n_post, n_pre) each.
@@ -366,7 +372,7 @@ class Network:
         }
 
     @property
-    def negated(self) -> dict[str, np.ndarray]:
+    def negated(self) -> dict[str, Int16[np.ndarray, "_ _"]]:
         """The chip's negated copies N2 .. NL by the names of their matrices, as if untransposed.
 
         int16, (n_post, n_pre) each; empty without copies.
@@ -418,7 +424,10 @@ class Network:
         return network
 
     def train(
-        self, inputs: np.ndarray, targets: np.ndarray, order: np.ndarray | None = None
+        self,
+        inputs: Shaped[np.ndarray, "n n_0"],
+        targets: Shaped[np.ndarray, "n n_L"],
+        order: Integer[np.ndarray, "n_learned"] | None = None,
     ) -> int:
         """Learn samples one after the other.
 
@@ -461,7 +470,9 @@ class Network:
             )
         )  # fmt: skip
 
-    def outputs(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def outputs(
+        self, inputs: Shaped[np.ndarray, "n n_0"]
+    ) -> tuple[Bool[np.ndarray, "n n_L"], Int32[np.ndarray, "n n_L"]]:
         """Output spikes (n, n_L) bool and sums a_L (n, n_L) int32, weight units."""
         inputs = check_spikes("inputs", inputs, self.sizes[0])
         spikes = np.empty((len(inputs), self.sizes[-1]), np.uint8)

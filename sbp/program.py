@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from sbp.spec import (
     is_whole,
 )
 from sbp.weights import Weights, check_weights
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Int16, Int32, Int64, Integer, Shaped, UInt8
 
 NO_MATRIX = -1  #: a projection whose synapses share one fixed weight
 ONE_TO_ONE, ALL_TO_ALL = 0, 1
@@ -116,12 +119,12 @@ class State:
     """
 
     step: int
-    weights: dict[str, np.ndarray]
-    u: np.ndarray
-    v: np.ndarray
-    dead: np.ndarray
-    pending: np.ndarray
-    arriving: np.ndarray
+    weights: dict[str, Int16[np.ndarray, "_ _"]]
+    u: Int32[np.ndarray, "n_neurons"]
+    v: Int32[np.ndarray, "n_neurons"]
+    dead: Int32[np.ndarray, "n_neurons"]
+    pending: Int64[np.ndarray, "n_slots n_neurons"]
+    arriving: Bool[np.ndarray, "n_slots n_neurons"]
 
     def copy(self) -> State:
         """Return an independent state with the same numbers."""
@@ -210,7 +213,7 @@ class Program:
         return sum(population.size for population in self.populations)
 
     @cached_property
-    def may_fire(self) -> np.ndarray:
+    def may_fire(self) -> Bool[np.ndarray, "period n_populations"]:
         """Whether a population is scheduled to fire: bool, (period, n_populations)."""
         table = np.zeros((self.period, len(self.populations)), bool)
         for p, populations in enumerate(self.fires):
@@ -218,7 +221,7 @@ class Program:
         return table
 
     @cached_property
-    def may_learn(self) -> np.ndarray:
+    def may_learn(self) -> Bool[np.ndarray, "period n_projections"]:
         """Whether a projection is scheduled to learn: bool, (period, n_projections)."""
         table = np.zeros((self.period, len(self.projections)), bool)
         for i, projection in enumerate(self.projections):
@@ -244,7 +247,7 @@ class Program:
             )
         return names.index(name)
 
-    def state(self, weights: Mapping[str, np.ndarray] | None = None) -> State:
+    def state(self, weights: Mapping[str, Integer[np.ndarray, "_ _"]] | None = None) -> State:
         """The network at rest before the first step, the kick on its way.
 
         Parameters
@@ -348,7 +351,9 @@ class Program:
         samples = len(next(iter(stimulus.values()))) if stimulus else 0
         return max(samples * self.period - first % self.period, 0)
 
-    def check_stimulus(self, stimulus: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def check_stimulus(
+        self, stimulus: Mapping[str, Shaped[np.ndarray, "n _"]]
+    ) -> dict[str, UInt8[np.ndarray, "n _"]]:
         """Return `stimulus` as C-contiguous uint8 arrays, one per source but the kick.
 
         Each has shape (n_samples, size), entries 0 or 1; row i is emitted at step
@@ -378,7 +383,9 @@ class Program:
         return arrays
 
 
-def check_spikes(what: str, given: np.ndarray, size: int) -> np.ndarray:
+def check_spikes(
+    what: str, given: Shaped[np.ndarray, "n {size}"], size: int
+) -> UInt8[np.ndarray, "n {size}"]:
     """Return `given` as C-contiguous uint8 (n_samples, size) if it holds 0 and 1 only.
 
     Raises
@@ -399,7 +406,9 @@ def check_spikes(what: str, given: np.ndarray, size: int) -> np.ndarray:
     return np.ascontiguousarray(array, np.uint8)
 
 
-def initial_copy(projection: ProjectionCode, parameter: np.ndarray) -> np.ndarray:
+def initial_copy(
+    projection: ProjectionCode, parameter: Integer[np.ndarray, "_ _"]
+) -> Int16[np.ndarray, "_ _"]:
     """The matrix `projection` starts with; the negative of -256 saturates at 254."""
     matrix = parameter.T if projection.transpose else parameter
     matrix = -matrix.astype(np.int32) if projection.negate else matrix

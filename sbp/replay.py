@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,10 +19,17 @@ from sbp.loihi import clip_weight, decay, wrap
 from sbp.program import NO_MATRIX, ONE_TO_ONE, Program, ProjectionCode, State
 from sbp.run import Counters, strict_error
 
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Int64, UInt8
+
 
 def source_trains(
-    program: Program, stimulus: Mapping[str, np.ndarray], first: int, steps: int, start: int = 0
-) -> dict[str, np.ndarray]:
+    program: Program,
+    stimulus: Mapping[str, UInt8[np.ndarray, "n _"]],
+    first: int,
+    steps: int,
+    start: int = 0,
+) -> dict[str, Bool[np.ndarray, "{steps} _"]]:
     """What the sources emit in a run: bool, (steps, size), for every source but the kick.
 
     Parameters
@@ -67,9 +75,9 @@ def _steps(program: Program, trains: Mapping[str, np.ndarray]) -> int:
 
 def counters_from_spikes(
     program: Program,
-    trains: Mapping[str, np.ndarray],
+    trains: Mapping[str, Bool[np.ndarray, "n_steps _"]],
     state: State | None = None,
-    wraps: np.ndarray | None = None,
+    wraps: Int64[np.ndarray, "period n_populations"] | None = None,
 ) -> Counters:
     """Count the operations of a run from its spike trains.
 
@@ -163,14 +171,17 @@ class Replay:
     """
 
     state: State
-    wraps: np.ndarray
+    wraps: Int64[np.ndarray, "period n_populations"]
     differing: int
     first: tuple[int, str, int] | None
-    dead: np.ndarray
+    dead: Bool[np.ndarray, "n_neurons"]
 
 
 def replay(
-    program: Program, state: State, trains: Mapping[str, np.ndarray], strict: bool = False
+    program: Program,
+    state: State,
+    trains: Mapping[str, Bool[np.ndarray, "n_steps _"]],
+    strict: bool = False,
 ) -> Replay:
     """Follow `trains` from `state` with the chip's rules, the given spikes forced.
 

@@ -8,10 +8,15 @@ padding is zero, and stays zero because nothing there spikes.  Sums of up to 248
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from sbp.kernels import jit
 from sbp.loihi import WEIGHT_MAX, WEIGHT_MIN, WEIGHT_STEP
+
+if TYPE_CHECKING:
+    from jaxtyping import Int8, Int16
 
 HALF_MIN, HALF_MAX = WEIGHT_MIN // WEIGHT_STEP, WEIGHT_MAX // WEIGHT_STEP
 BLOCK = 8  # rows added at once, so that the sums stay in vector registers
@@ -24,7 +29,7 @@ def padded(n: int) -> int:
     return -(-n // LANES) * LANES
 
 
-def pack(matrix: np.ndarray) -> np.ndarray:
+def pack(matrix: Int16[np.ndarray, "n_post n_pre"]) -> Int8[np.ndarray, "n_pre wide"]:
     """Weights (n_post, n_pre) -> half weights (n_pre, padded(n_post)), int8."""
     n_post, n_pre = matrix.shape
     rows = np.zeros((n_pre, padded(n_post)), np.int8)
@@ -32,7 +37,9 @@ def pack(matrix: np.ndarray) -> np.ndarray:
     return rows
 
 
-def unpack(rows: np.ndarray, n_post: int) -> np.ndarray:
+def unpack(
+    rows: Int8[np.ndarray, "n_pre wide"], n_post: int
+) -> Int16[np.ndarray, "{n_post} n_pre"]:
     """Inverse of `pack`: int16, (n_post, n_pre)."""
     halves = np.ascontiguousarray(rows[:, :n_post].T)  # turned while they are small
     return halves.astype(np.int16) * WEIGHT_STEP

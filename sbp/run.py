@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from sbp.errors import ChipError, SpecError
 from sbp.html import html_table
 from sbp.program import NO_MATRIX, Program, State
 from sbp.weights import Weights
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Int32, Int64, Shaped
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Record:
                 )
         return chosen
 
-    def steps(self, program: Program, first: int, count: int) -> np.ndarray:
+    def steps(self, program: Program, first: int, count: int) -> Int64[np.ndarray, "_"]:
         """The recorded steps, counted from this run's first; int64, ascending."""
         if not any(self.names(program, what) for what in ("spikes", "u", "v")):
             return np.empty(0, np.int64)
@@ -111,14 +114,14 @@ class Counters:
         Plastic synapses whose source and target both spiked in the step.
     """
 
-    steps: np.ndarray
-    spikes: np.ndarray
-    neuron_updates: np.ndarray
-    active_updates: np.ndarray
-    wraps: np.ndarray
-    synaptic_operations: np.ndarray
-    learning_visits: np.ndarray
-    synaptic_updates: np.ndarray
+    steps: Int64[np.ndarray, "period"]
+    spikes: Int64[np.ndarray, "period n_populations"]
+    neuron_updates: Int64[np.ndarray, "period n_populations"]
+    active_updates: Int64[np.ndarray, "period n_populations"]
+    wraps: Int64[np.ndarray, "period n_populations"]
+    synaptic_operations: Int64[np.ndarray, "period n_projections"]
+    learning_visits: Int64[np.ndarray, "period n_projections"]
+    synaptic_updates: Int64[np.ndarray, "period n_projections"]
 
     BY_PROJECTION: ClassVar = ("synaptic_operations", "learning_visits", "synaptic_updates")
 
@@ -159,15 +162,17 @@ class Counters:
             np.array_equal(getattr(self, n), getattr(other, n)) for n in self.names()
         )
 
-    def ungated(self, program: Program) -> np.ndarray:
+    def ungated(self, program: Program) -> Int64[np.ndarray, "period n_populations"]:
         """Spikes outside the phase table, shape (period, n_populations)."""
         return np.where(program.may_fire, 0, self.spikes)
 
-    def coincidences(self, program: Program) -> np.ndarray:
+    def coincidences(self, program: Program) -> Int64[np.ndarray, "period n_projections"]:
         """Learning outside the scheduled phases, shape (period, n_projections)."""
         return np.where(program.may_learn, 0, self.synaptic_updates)
 
-    def per_population(self, program: Program, name: str) -> np.ndarray:
+    def per_population(
+        self, program: Program, name: str
+    ) -> Int64[np.ndarray, "period n_populations"]:
         """Counter `name`, shape (period, n_populations).
 
         Synaptic operations and learning visits are summed by source population, synaptic
@@ -226,10 +231,10 @@ class Run:
     program: Program
     first_step: int
     n_steps: int
-    recorded: np.ndarray
-    spikes: dict[str, np.ndarray]
-    u: dict[str, np.ndarray]
-    v: dict[str, np.ndarray]
+    recorded: Int64[np.ndarray, "n_recorded"]
+    spikes: dict[str, Bool[np.ndarray, "n_recorded _"]]
+    u: dict[str, Int32[np.ndarray, "n_recorded _"]]
+    v: dict[str, Int32[np.ndarray, "n_recorded _"]]
     state: State
     counters: Counters
     engine: str = field(default="reference", compare=False)
@@ -274,11 +279,13 @@ class Run:
         return self.program.weights(self.state)
 
     @property
-    def phases(self) -> np.ndarray:
+    def phases(self) -> Int64[np.ndarray, "n_recorded"]:
         """Phase of every recorded step."""
         return (self.first_step + self.recorded) % self.program.period
 
-    def at_phase(self, name: str, phase: int, what: str = "spikes") -> np.ndarray:
+    def at_phase(
+        self, name: str, phase: int, what: str = "spikes"
+    ) -> Shaped[np.ndarray, "samples size"]:
         """Recorded `what` ("spikes", "u" or "v") of a population at one phase, row per sample."""
         return getattr(self, what)[name][self.phases == phase]
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -33,6 +34,9 @@ from sbp.spec import (
     whole,
 )
 from sbp.weights import Weights
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, Int32, Shaped
 
 INPUT, TARGET = "input", "target"  #: sources of what is shown and of what is right
 
@@ -196,11 +200,13 @@ class Task:
             f"{self.learning.name} circuit",
         )
 
-    def stimulus(self, inputs: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
+    def stimulus(
+        self, inputs: Shaped[np.ndarray, "n n_0"], targets: Shaped[np.ndarray, "n n_L"]
+    ) -> dict[str, Shaped[np.ndarray, "n _"]]:
         """Inputs (n, n_inputs) and targets (n, n_classes), of 0 and 1, by source."""
         return {INPUT: inputs, TARGET: targets}
 
-    def sums(self, currents: np.ndarray) -> np.ndarray:
+    def sums(self, currents: Int[np.ndarray, "n n_L"]) -> Int32[np.ndarray, "n n_L"]:
         """What the weights brought to the answering neurons, a_L, from their currents.
 
         Parameters

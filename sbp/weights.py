@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,23 +30,26 @@ from sbp.files import arrays_digest
 from sbp.loihi import WEIGHT_MAX, WEIGHT_MIN, WEIGHT_STEP
 from sbp.spec import check_sizes, whole
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int8, Int16, Integer, Real
+
 LIMITS = f"even integers from {WEIGHT_MIN} to {WEIGHT_MAX}"
 START_LIMIT = 240  #: the random start stays this far from zero at most
 
 
-def toward_zero(values: np.ndarray) -> np.ndarray:
+def toward_zero(values: Real[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
     """The even numbers next to `values` on the side of zero, as floats; 3.9 -> 2, -3.9 -> -2."""
     return WEIGHT_STEP * np.trunc(values / WEIGHT_STEP)
 
 
-def nearest(values: np.ndarray) -> np.ndarray:
+def nearest(values: Real[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
     """The even numbers nearest to `values`, as floats; a tie goes to the multiple of four."""
     return WEIGHT_STEP * np.rint(values / WEIGHT_STEP)
 
 
 def on_grid(
-    values: np.ndarray, rounding: Callable[[np.ndarray], np.ndarray] = nearest
-) -> np.ndarray:
+    values: Real[np.ndarray, "*shape"], rounding: Callable[[np.ndarray], np.ndarray] = nearest
+) -> Int16[np.ndarray, "*shape"]:
     """Real numbers (weight units) as a synapse would hold them: int16, rounded and clipped.
 
     Parameters
@@ -68,8 +71,8 @@ def on_grid(
 
 
 def check_weights(
-    name: str, matrix: np.ndarray, shape: tuple[int, int] | None = None
-) -> np.ndarray:
+    name: str, matrix: Integer[np.ndarray, "n_post n_pre"], shape: tuple[int, int] | None = None
+) -> Int16[np.ndarray, "n_post n_pre"]:
     """Return `matrix` as int16 if a chip could hold it, else raise SpecError with the limits.
 
     Parameters
@@ -168,7 +171,7 @@ class Weights(Mapping[str, np.ndarray]):
 
     __slots__ = ("_matrices",)
 
-    def __init__(self, matrices: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, matrices: Mapping[str, Integer[np.ndarray, "_ _"]]) -> None:
         self._matrices: dict[str, np.ndarray] = {}
         for name, matrix in matrices.items():
             if not isinstance(name, str):
@@ -262,7 +265,7 @@ class Weights(Mapping[str, np.ndarray]):
         return cls(matrices)
 
     @classmethod
-    def of_halves(cls, halves: Mapping[str, np.ndarray]) -> Weights:
+    def of_halves(cls, halves: Mapping[str, Int8[np.ndarray, "_ _"]]) -> Weights:
         """Weights from the int8 matrices that `halves` gives."""
         for name, matrix in halves.items():
             if np.asarray(matrix).dtype != np.int8:
@@ -289,11 +292,11 @@ class Weights(Mapping[str, np.ndarray]):
         return arrays_digest(self)
 
     @property
-    def halves(self) -> dict[str, np.ndarray]:
+    def halves(self) -> dict[str, Int8[np.ndarray, "_ _"]]:
         """Half of every weight, int8 (n_post, n_pre): the same numbers in half the space."""
         return {name: (m // WEIGHT_STEP).astype(np.int8) for name, m in self.items()}
 
-    def copy(self) -> dict[str, np.ndarray]:
+    def copy(self) -> dict[str, Int16[np.ndarray, "_ _"]]:
         """The matrices as copies that may be changed."""
         return {name: matrix.copy() for name, matrix in self.items()}
 
@@ -304,7 +307,7 @@ class Weights(Mapping[str, np.ndarray]):
 
     # --- a mapping ------------------------------------------------------------------------------
 
-    def __getitem__(self, name: str) -> np.ndarray:
+    def __getitem__(self, name: str) -> Int16[np.ndarray, "n_post n_pre"]:
         return self._matrices[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import shapes
 
 pytest_plugins = ["data_files"]  # fixtures: data sets and servers
 
 pytest.register_assert_rewrite("sbp.testing.conformance")
+
+shapes.install()  # arrays have the shapes that are written beside them, in every test
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and lines would be as short as that says
 

@@ -384,6 +384,24 @@ def test_hash_ignores_comments_and_docstrings_only() -> None:
     )
 
 
+def test_hash_ignores_annotations_and_how_a_signature_is_broken() -> None:
+    plain = (
+        "import x\nclass A:\n    a = 3\n    b\n    def f(self,n,*more,c=(1,)):\n        q = [4]\n"
+        "        return q\n    def g(self):\n        @x\n        def h(k):\n            pass\n"
+    )
+    hinted = (
+        "from typing import Any\nimport x\nif TYPE_CHECKING:\n    from y import Z\n\nclass A:\n"
+        '    a: int = 3  # "a: 4"\n    b: dict[\n        str, "Z é"\n    ]\n'
+        '    def f(\n        self, n: Z[A, "n k"], *more: int,  # n\n        c: Any = (1,),\n'
+        '    ) -> "Z | None":\n        """Doc."""\n        q: list[int] = [4]\n        return q\n'
+        "    def g(self) -> None:\n        @x\n        def h(k: int) -> None:\n            pass\n"
+    )
+    assert provenance.statements(hinted) == plain
+    assert provenance.statements(plain.replace("    def f", "    def  f")) == plain
+    for change in (("(1,)", "(1)"), ("self, n", "self, m"), ("[4]", "[5]"), ("@x", "@y")):
+        assert provenance.statements(hinted.replace(*change)) != plain
+
+
 def test_missing_data_is_said_and_never_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

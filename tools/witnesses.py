@@ -36,12 +36,17 @@ class Witness(NamedTuple):
     megabytes: int
     what: str
     learning: bool = True  #: whether it can be shown circuits that learn
+    differs: tuple[str, ...] = ()  #: traces that it cannot run exactly
+    why: str = ""
 
 
 WITNESSES = {
     "brian2_loihi": Witness(
         (("brian2==2.9.0", "brian2-loihi==0.5.2", "numpy<2", "setuptools<81"),), (10, 10), 180,
         "emulator of Loihi, checked against the chip by its authors",
+        differs=("deep_64_20_16_12_10_e-2",),
+        why="it rounds what a synapse delivers down to whole weight units, and an even weight at "
+        "weight exponent -2 delivers halves of one",
     ),
     "nengo_loihi": Witness(
         (("nengo-loihi==1.1.0", "nengo==3.2.0", "numpy<2", "scipy", "setuptools<81"),), (10, 11),
@@ -120,11 +125,16 @@ def markdown(record: dict[str, Any]) -> str:
         "itself*: the tool's own learning changed the weights; *told*: the rule was applied to "
         "them from the tool's own spikes.  Written by `make witnesses`."
     )
-    return "\n".join([*lines, "", about, ""])
+    notes = [
+        f"Known: {name.replace('_', '-')} differs in {', '.join(witness.differs)}: {witness.why}."
+        for name, witness in WITNESSES.items()
+        if witness.differs and set(witness.differs) & set(record["witnesses"].get(name, ()))
+    ]
+    return "\n".join([*lines, "", about, *notes, ""])
 
 
 def main() -> int:
-    """Exit code 1 if a witness differs."""
+    """Exit code 1 if a witness differs where it need not, or no longer where it has to."""
     parser = argparse.ArgumentParser(prog="make witnesses ARGS=...", description=__doc__)
     parser.add_argument("--short", action="store_true", help=f"one trace, {SHORT_SAMPLES} samples")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default results; --short: none")
@@ -134,13 +144,14 @@ def main() -> int:
         parser.error(f"allowed witnesses: {', '.join(WITNESSES)}")
     outside.pip_timeouts()
     found: dict[str, dict[str, Any]] = {}
-    differing = 0
+    unexpected = 0
     shown = cases(options.short)
     for name in options.witnesses or WITNESSES:
         for case, files in shown.items():
             row = found.setdefault(name, {})[case] = ask(name, case, files)
             wrong = row["spikes_differing"] + row["weights_differing"]
-            differing += wrong
+            known = case in WITNESSES[name].differs
+            unexpected += bool(wrong) != known
             print(
                 f"{name:13s} {case:26s} {row['samples']:4d} samples, {row['spikes']:7,} spikes "
                 f"({row['spikes_differing']} differ), {row['weights_compared']:7,} weights "
@@ -149,6 +160,8 @@ def main() -> int:
             )  # fmt: skip
             if wrong:
                 print(f"  first: {row['first_difference'] or 'weights only'}", flush=True)
+            if known:
+                print(f"  known: {WITNESSES[name].why}", flush=True)
     out = options.out or (None if options.short else ROOT / "results")
     if out is not None and not options.witnesses:
         record = {
@@ -159,7 +172,7 @@ def main() -> int:
         table = markdown(record)
         write_atomic(out / "witnesses.md", lambda stream: stream.write(table.encode()))
         print(f"written: {out / 'witnesses.json'}, {out / 'witnesses.md'}")
-    return int(differing > 0)
+    return int(unexpected > 0)
 
 
 if __name__ == "__main__":

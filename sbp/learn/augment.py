@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import itertools
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sbp.errors import DataError
 from sbp.learn import data
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, Int64, UInt8
 
 
 class Shifts:
@@ -35,7 +39,9 @@ class Shifts:
         If the window would leave the picture.
     """
 
-    def __init__(self, pictures: np.ndarray, crop: int, largest: int, seed: int) -> None:
+    def __init__(
+        self, pictures: UInt8[np.ndarray, "n height width"], crop: int, largest: int, seed: int
+    ) -> None:
         if not 0 <= largest <= crop:
             raise DataError(
                 f"shift is {largest} with crop {crop}",
@@ -70,19 +76,26 @@ class Shifts:
         pictures = whole.x_train.reshape(-1, *whole.image_shape)
         return cls(pictures, dataset.crop, largest, seed)
 
-    def __call__(self, epoch: int) -> np.ndarray:
+    def __call__(self, epoch: int) -> UInt8[np.ndarray, "n n_0"]:
         """Inputs of an epoch, counted from 1: uint8, (n, n_in)."""
         rows, columns = shifts_of(self.seed, epoch, len(self.pictures), self.largest)
         return shifted(self.pictures, self.crop, rows, columns)
 
 
-def shifts_of(seed: int, epoch: int, n: int, largest: int) -> tuple[np.ndarray, np.ndarray]:
+def shifts_of(
+    seed: int, epoch: int, n: int, largest: int
+) -> tuple[Int64[np.ndarray, "{n}"], Int64[np.ndarray, "{n}"]]:
     """Rows and columns by which each picture's window moves: int64 (n,), -largest .. largest."""
     drawn = np.random.default_rng([seed, 2, epoch]).integers(-largest, largest + 1, (2, n))
     return drawn[0], drawn[1]
 
 
-def shifted(pictures: np.ndarray, crop: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+def shifted(
+    pictures: UInt8[np.ndarray, "n height width"],
+    crop: int,
+    rows: Int[np.ndarray, "n"],
+    columns: Int[np.ndarray, "n"],
+) -> UInt8[np.ndarray, "n n_0"]:
     """Crop every picture with a window moved by its own (row, column).
 
     Parameters

@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from sbp.errors import DataError
 from sbp.spec import is_whole
+
+if TYPE_CHECKING:
+    from jaxtyping import Integer, Real, Shaped, UInt8
 
 #: The four arrays of a data set, in the order of `Dataset.checksum`.
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -57,10 +60,10 @@ class Dataset:
     """
 
     name: str
-    x_train: np.ndarray = field(repr=False)
-    y_train: np.ndarray = field(repr=False)
-    x_test: np.ndarray = field(repr=False)
-    y_test: np.ndarray = field(repr=False)
+    x_train: Real[np.ndarray, "n_train n_in"] = field(repr=False)
+    y_train: Integer[np.ndarray, "n_train"] = field(repr=False)
+    x_test: Real[np.ndarray, "n_test n_in"] = field(repr=False)
+    y_test: Integer[np.ndarray, "n_test"] = field(repr=False)
     image_shape: tuple[int, int] | None
     n_classes: int
     source: str
@@ -276,7 +279,9 @@ def how(crop: int, threshold: float) -> str:
     return f"{crop} pixels cropped at every side, spike iff value >= {threshold}"
 
 
-def binarise(images: np.ndarray, crop: int, threshold: float) -> np.ndarray:
+def binarise(
+    images: Real[np.ndarray, "n rows columns"], crop: int, threshold: float
+) -> UInt8[np.ndarray, "n n_in"]:
     """Cut a border off pictures and turn pixels into spikes.
 
     Parameters
@@ -306,7 +311,9 @@ def option(name: str, value: float | None, usual: int, least: int, most: int) ->
     return int(value)
 
 
-def checked_arrays(where: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def checked_arrays(
+    where: str, arrays: Mapping[str, Shaped[np.ndarray, "..."]]
+) -> dict[str, UInt8[np.ndarray, "..."]]:
     """The four arrays as read-only, C-contiguous uint8, or the first fault as a DataError."""
     arrays = {key: np.asarray(array) for key, array in arrays.items()}
     for part in ("train", "test"):

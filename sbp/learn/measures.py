@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from sbp.learn.data import Dataset
 from sbp.run import Record
 from sbp.task import Task
 from sbp.weights import Weights
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Int32, Integer, UInt8
 
 THRESHOLD = 512  #: weight units; a gated neuron fires above it
 LOOKED_AT = 1000  #: samples that say which layer is silent
@@ -43,7 +46,12 @@ class Measures:
     mse: float
 
     @classmethod
-    def of(cls, spikes: np.ndarray, sums: np.ndarray, labels: np.ndarray) -> Measures:
+    def of(
+        cls,
+        spikes: Bool[np.ndarray, "n n_L"],
+        sums: Int32[np.ndarray, "n n_L"],
+        labels: Integer[np.ndarray, "n"],
+    ) -> Measures:
         """From output spikes (n, n_o) bool, sums a_L (n, n_o) and labels (n,)."""
         target = one_hot(labels, spikes.shape[1]).astype(bool)
         return cls(
@@ -54,7 +62,7 @@ class Measures:
         )
 
 
-def one_hot(labels: np.ndarray, n: int) -> np.ndarray:
+def one_hot(labels: Integer[np.ndarray, "k"], n: int) -> UInt8[np.ndarray, "k {n}"]:
     """Labels (k,) to targets (k, n), uint8.
 
     Raises
@@ -86,10 +94,10 @@ def circuit_outputs(
     engine: str,
     task: Task,
     weights: Mapping[str, np.ndarray],
-    inputs: np.ndarray,
+    inputs: UInt8[np.ndarray, "n n_0"],
     watch: Watch | None = None,
     **options: Any,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Bool[np.ndarray, "n n_L"], Int32[np.ndarray, "n n_L"]]:
     """Run `inputs` through the reading circuit of `task`; `options` are for the engine.
 
     Returns
@@ -116,7 +124,7 @@ def circuit_outputs(
 
 
 def outputs(
-    inputs: np.ndarray,
+    inputs: UInt8[np.ndarray, "n n_0"],
     weights: Mapping[str, np.ndarray],
     engine: str = "algebra",
     n_classes: int | None = None,
@@ -124,7 +132,7 @@ def outputs(
     *,
     task: Task | None = None,
     **options: Any,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Bool[np.ndarray, "n n_L"], Int32[np.ndarray, "n n_L"]]:
     """Output spikes (n, n_o) bool and sums a_L (n, n_o) int32 of a trained network.
 
     Parameters
@@ -177,7 +185,9 @@ def evaluate(
     return Measures.of(*answers, dataset.y_test)
 
 
-def silent_layer(weights: Mapping[str, np.ndarray], inputs: np.ndarray) -> int | None:
+def silent_layer(
+    weights: Mapping[str, np.ndarray], inputs: UInt8[np.ndarray, "n n_0"]
+) -> int | None:
     """The lowest layer (1 .. L) of a chain that none of `inputs` makes fire; None if all fire.
 
     Parameters

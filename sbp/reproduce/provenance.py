@@ -2,8 +2,9 @@
 
 **The fingerprint of a claim** is one hash for each module that decides its numbers: the module of
 its measuring function, the engines it runs on, and every module of the package these import,
-found by reading the code, not by running it.  What counts are statements; comments, docstrings and
-blank lines do not.  Left out, with all that only they import, are the modules in `APART`.
+found by reading the code, not by running it.  What counts are statements; comments, docstrings,
+type annotations and blank lines do not.  Left out, with all that only they import, are the modules
+in `APART`.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib import metadata, util
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import sbp
 from sbp.engines import get as get_engine
 from sbp.files import write_atomic
 
 PACKAGE = Path(sbp.__file__).resolve().parent
+HINTS = ("jaxtyping", "typing")  #: what is imported from there computes nothing
 VERSIONS = ("numpy", "numba", "scikit-learn")  #: distributions a number could depend on
 
 #: Modules that are no part of a fingerprint, and why.
@@ -56,29 +58,113 @@ APART = {
 
 
 def statements(source: str) -> str:
-    """Python source without comments, docstrings, blank lines and trailing space.
+    """Python source without what computes nothing, one hash for every version of Python.
 
-    Nor with what is claimed, the arguments of a decorator ``@claim(...)``: that is judged anew each
-    time.  The rest is kept as written, so that the hash is the same for every version of Python.
+    Left out are comments, docstrings, blank lines, trailing space, and type annotations with what
+    is imported for them, from `HINTS` or for the type checker; how a signature is broken into lines
+    does not count either.  Nor does what is claimed, the arguments of a decorator ``@claim(...)``:
+    that is judged anew each time.  The rest is kept as written.
     """
-    lines = source.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
+    text = _Text(source)
     for node in ast.walk(ast.parse(source)):
         for decorator in getattr(node, "decorator_list", ()):
             if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "claim":
-                for row in range(decorator.lineno - 1, decorator.end_lineno or decorator.lineno):
-                    lines[row] = ""
+                text.drop_lines(decorator)
+        hints = isinstance(node, ast.ImportFrom) and node.module in HINTS
+        if hints or (for_checker(node) and not node.orelse):
+            text.drop_lines(node)
+        elif isinstance(node, ast.AnnAssign):
+            text.drop_hint(node.target, node.annotation)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            text.shorten_signature(node)
         body = getattr(node, "body", None)
         if not isinstance(body, list) or not body or not isinstance(body[0], ast.Expr):
             continue
         value = body[0].value
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            for row in range(body[0].lineno - 1, body[0].end_lineno or body[0].lineno):
-                lines[row] = ""
-    return "\n".join(line.rstrip() for line in lines if line.strip()) + "\n"
+            text.drop_lines(body[0])
+    return text.rest()
+
+
+def for_checker(node: ast.AST) -> TypeGuard[ast.If]:
+    """Whether a statement is for the type checker alone."""
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+
+
+Place = tuple[int, int]  #: line, from 1, and column, from 0
+
+
+class _Text:
+    """A source, out of which things are taken; what stays, stays as it is written."""
+
+    def __init__(self, source: str) -> None:
+        self._lines = source.splitlines()
+        self._dropped: set[int] = set()
+        self._cuts: list[tuple[Place, Place]] = []
+        self._signatures: dict[int, str] = {}  # by the row they begin in
+        tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+        self._tokens = [token for token in tokens if token.type != tokenize.NL]
+        for token in self._tokens:
+            if token.type == tokenize.COMMENT:
+                self._cuts.append((token.start, token.end))
+
+    def _span(self, node: Any) -> tuple[Place, Place]:
+        """Where a node stands: the tree counts columns in bytes, the tokens in characters."""
+
+        def place(row: int, byte: int) -> Place:
+            return row, len(self._lines[row - 1].encode()[:byte].decode())
+
+        return (place(node.lineno, node.col_offset), place(node.end_lineno, node.end_col_offset))
+
+    def drop_lines(self, node: Any) -> None:
+        self._dropped |= set(range(node.lineno, node.end_lineno + 1))
+
+    def drop_hint(self, target: Any, hint: Any) -> None:
+        """The hint of a variable or a field, and its colon."""
+        self._cuts.append((self._span(target)[1], self._span(hint)[1]))
+
+    def shorten_signature(self, function: Any) -> None:
+        """A signature on one line, without hints and without space."""
+        first = function.body[0]
+        begin, stop = self._span(function)[0], self._span(first)[0]
+        if decorators := getattr(first, "decorator_list", None):
+            stop = decorators[0].lineno, stop[1]
+        given = function.args
+        hints = [self._span(function.returns)] if function.returns else []
+        for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg,
+                         given.kwarg):  # fmt: skip
+            if argument is not None and argument.annotation is not None:
+                (row, column), end = self._span(argument)
+                hints.append(((row, column + len(argument.arg)), end))
+        kept = ""
+        for token in self._tokens:
+            if token.start < begin:
+                continue
+            if token.start >= stop or token.type == tokenize.NEWLINE:
+                break
+            hint = any(start <= token.start < end for start, end in hints)
+            if not hint and token.string != "->" and token.type != tokenize.COMMENT:
+                kept += token.string + " " * (token.string in ("async", "def"))
+        self._signatures[begin[0]] = " " * begin[1] + re.sub(r",\):$", "):", kept)
+        self._cuts.append((begin, stop if stop[0] == begin[0] else (begin[0], 10**6)))
+        for row in range(begin[0] + 1, stop[0] + 1):
+            if row < stop[0] and row not in self._signatures:
+                self._cuts.append(((row, 0), (row, 10**6)))
+            elif row == stop[0] and self._lines[row - 1][: stop[1]].strip():
+                self._cuts.append(((row, 0), stop))
+
+    def rest(self) -> str:
+        lines = ["", *self._lines]
+        for (first, start), (last, end) in sorted(self._cuts, reverse=True):
+            rest = lines[last][end:]
+            for row in range(first, last + 1):
+                lines[row] = lines[row][:start] if row == first else ""
+            lines[first] += rest
+        written = []
+        for row, line in enumerate(lines):
+            if row not in self._dropped:
+                written += [self._signatures.get(row, ""), line.rstrip()]
+        return "".join(f"{line}\n" for line in written if line.strip())
 
 
 class Sources:
@@ -162,7 +248,7 @@ class Sources:
 def _imported(tree: ast.AST, package: str) -> Iterator[tuple[str, str]]:
     """Every import of a tree, those for the type checker apart."""
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+        if for_checker(node):
             for other in node.orelse:
                 yield from _imported(ast.Module([other], []), package)
         elif isinstance(node, ast.Import):
