@@ -204,6 +204,6 @@ assert verdict
 # - Verdicts are made from result files and the present code, each time they are read.
 # - What is published, measured and modelled stays apart.
 #
-# That was the last page of the tour. To build your own circuit, go back to [the gating
-# chain](02_gating_chain.ipynb) with `Wiring` in hand, or to the
+# To build your own circuit, go back to [the gating chain](02_gating_chain.ipynb), [wire
+# it yourself](../book/wire.md) line by line, or see the
 # [reference](../book/api/index.md).

@@ -540,6 +540,31 @@ def test_points_are_the_values_with_their_mean_and_its_standard_error():
             charts.points(nothing, xlabel="%", title="T")
 
 
+def test_dots_are_means_with_the_range_of_what_was_measured():
+    fig = charts.dots(
+        ["ours", "theirs"], [[1.0, 2.0, 6.0], [4.0]], ours=[True, False], xlabel="%", title="T"
+    )
+    for place, (label, mean) in enumerate({"ours": 3.0, "theirs": 4.0}.items()):
+        (dot,) = found(fig, f"dot {label}")[f"dot {label}"]
+        assert (list(dot.get_xdata()), list(dot.get_ydata())) == ([mean], [place])
+        assert (dot.get_markerfacecolor() == "white") == (label == "theirs")
+    (spread,) = found(fig, "range .*")["range ours"]
+    assert list(spread.get_xdata()) == [1, 6]
+    assert "ours 3.0 (1.0 to 6.0), theirs 4.0." in fig.alt
+    for labels, values in (([], []), (["a"], []), (["a"], [[]])):
+        with pytest.raises(SpecError, match="dots need values"):
+            charts.dots(labels, values, xlabel="%", title="T")
+
+
+def test_pictures_of_weights_say_what_they_are():
+    plain = plots.weight_images({"W1": np.ones((2, 4), int)})
+    told = plots.weight_images({"W1": np.ones((2, 4), int)}, about="Changes of one lesson.")
+    usual = "W1: weights from the input to each unit (all)"
+    for fig, said in ((plain, usual), (told, "Changes of one lesson.")):
+        assert {text.get_text() for text in fig.texts} & {usual, "Changes of one lesson."} == {said}
+    assert "Changes of one lesson." in told.alt
+
+
 def test_counters_by_phase_add_up(run):
     fig = plots.counters_by_phase(run)
     for what in ("spikes", "synaptic_operations"):

@@ -12,7 +12,9 @@ glossary, and one to a term that is not there is a warning, which fails the buil
 *Finished pages.*  Pages opened from disk (``file://``) may not preload fonts, and the style sheet
 loads the same fonts anyway: the preloading goes.  So does Thebe, which is not used, with its
 set-up, which names another site and is written twice, what the browser reports as an error; and a
-role that docutils gives to bibliographies without the roles that it demands of their parts.
+role that docutils gives to bibliographies without the roles that it demands of their parts.  Where
+a page has no contents of its own at the side, nothing can follow them: the theme would follow every
+link of the page, and stumble over those of the lab.
 """
 
 import re
@@ -29,6 +31,8 @@ UNWANTED = re.compile(
     r"|\s*<script [^>]*/sphinx-thebe\.js[^>]*></script>"
     r'|(?<=<div) role="list"(?= class="citation-list">)'
 )
+FOLLOW = ' data-bs-spy="scroll" data-bs-target=".bd-toc-nav"'
+CONTENTS = re.compile(r'<nav class="bd-toc-nav')
 
 
 def redirect(app: Sphinx, pagename: str, template: str, context: dict[str, Any], tree: Any) -> None:
@@ -59,8 +63,11 @@ def clean(app: Sphinx, exception: Exception | None) -> None:
     if exception is None and app.builder.format == "html":
         for page in Path(app.outdir).rglob("*.html"):
             text = page.read_text(encoding="utf-8")
-            if UNWANTED.search(text):
-                page.write_text(UNWANTED.sub("", text), encoding="utf-8")
+            cleaned = UNWANTED.sub("", text)
+            if not CONTENTS.search(cleaned):
+                cleaned = cleaned.replace(FOLLOW, "")
+            if cleaned != text:
+                page.write_text(cleaned, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
