@@ -81,7 +81,7 @@ test-lowest: .venv-lowest/.ready  ## the same with the oldest packages that pypr
 test-parameters: env  ## run the chapters over the whole ranges of their parameters (half an hour)
 	$(PYTHON) -m pytest -m "parameters$(NO_LAVA)" $(PYTEST_ARGS)
 
-test-browser: pdf  ## tests of the built book in an installed Chromium
+test-browser: book  ## tests of the built book in an installed Chromium
 	$(PYTHON) -m pytest -m browser $(PYTEST_ARGS)
 
 notebooks: env  ## execute the book's notebooks that are not up to date
@@ -89,9 +89,6 @@ notebooks: env  ## execute the book's notebooks that are not up to date
 
 book: notebooks  ## build the book: _build/html/index.html
 	$(PYTHON) tools/book.py html
-
-pdf: book  ## print the book as one PDF, _build/html/sbp-book.pdf (needs Chromium)
-	$(PYTHON) tools/book.py pdf
 
 lint: env  ## check style, formatting and types
 	.venv/bin/ruff check .

@@ -223,12 +223,3 @@ def test_no_serious_accessibility_violation(name, theme, tab, server):
         if violation["impact"] in ("serious", "critical")
     ]
     assert serious == []
-
-
-def test_the_pdf_is_the_whole_book_and_names_no_path_of_this_machine():
-    pdf = (SITE / "sbp-book.pdf").read_bytes()
-    assert pdf.startswith(b"%PDF-")
-    assert pdf.rstrip().endswith(b"%%EOF")
-    assert b"/Outlines" in pdf
-    assert pdf.count(b"/Type /Page\n") > 100
-    assert b"file://" not in pdf

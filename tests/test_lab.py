@@ -60,7 +60,7 @@ def slashed_zero(width, first, last, turned):
 
 
 SLASHED = slashed_zero(0.21, (0.72, 0.14), (0.30, 0.88), 0)
-SLASHED_AGAIN = slashed_zero(0.23, (0.72, 0.15), (0.30, 0.87), 0.1)
+SLASHED_AGAIN = slashed_zero(0.24, (0.72, 0.14), (0.30, 0.88), 0)
 
 
 def raw_html():

@@ -1,6 +1,6 @@
 """From notebook sources to the book.
 
-    python tools/book.py notebooks|html|pdf [--quick] [--whole]
+    python tools/book.py notebooks|html [--quick] [--whole]
 
     notebooks/NN.py --jupytext--> .ipynb --papermill--> executed .ipynb --Jupyter Book--> pages
 
@@ -36,7 +36,6 @@ SOURCES = ROOT / "notebooks"
 PAGES = ROOT / "book"
 SCRIPTS = ROOT / "lab" / "static"  # what the pages run, served from their _static
 TIMEOUT = 900  # seconds for one cell
-PRINT_SECONDS = 180  # for Chromium to set the mathematics and print
 #: In place of Jupyter Book's redirection, which has neither a title nor a link; and browsers ask
 #: for an icon, which the redirection would cut off: an empty one is there at once.
 START = """<!doctype html>
@@ -62,10 +61,6 @@ PART = """:::{{admonition}} This copy was built without {missing}
 {pages} ran on {instead}. Accuracies are lower than those of the published book, whose pages run on
 everything. [How to run](how_to_run.md#data) tells how to have it here.
 :::"""
-CHROMIUM_FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 
 Notebook = Any
 
@@ -459,51 +454,6 @@ def for_download(quick: bool) -> None:
         nbformat.write(notebook, path)
 
 
-# -- print --------------------------------------------------------------------------------------
-
-
-def chromium() -> str:
-    """The browser's program."""
-    for name in (os.environ.get("SBP_CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
-        if name and (found := shutil.which(name)):
-            return found
-    raise BookError(
-        "no Chromium was found; install it (Debian: apt-get install chromium) or set SBP_CHROMIUM"
-    )
-
-
-def build_pdf(quick: bool) -> None:
-    """Print the whole book from one page."""
-    import tempfile
-
-    program = chromium()
-    source = assemble(quick)
-    html = site(quick)
-    single, pdf = html.parent / "singlehtml", html / "sbp-book.pdf"
-    if pdf.exists() and pdf.stat().st_mtime > (html.parent / ".html-key").stat().st_mtime:
-        say(f"the PDF is up to date: {pdf}")
-        return
-    shutil.rmtree(single, ignore_errors=True)
-    began = time.monotonic()
-    jupyter_book(source, quick, "singlehtml")
-    # The one page lies in a folder but refers to everything from the top.  Solutions are shown.
-    text = (single / "book" / "index.html").read_text(encoding="utf-8")
-    # Links to files would become this machine's paths.
-    text = re.sub(r'(<a\b[^>]*?) href="(?!#|https?:)[^"]*"', r"\1", text)
-    page = single / "print.html"
-    page.write_text(text.replace("<details class=", "<details open class="), encoding="utf-8")
-    with tempfile.TemporaryDirectory() as profile:
-        subprocess.run(
-            [program, *CHROMIUM_FLAGS, f"--user-data-dir={profile}", "--no-pdf-header-footer",
-             "--virtual-time-budget=60000", "--generate-pdf-document-outline",
-             f"--print-to-pdf={pdf}", page.as_uri()],
-            check=True, capture_output=True, timeout=PRINT_SECONDS,
-        )  # fmt: skip
-    if not pdf.exists() or pdf.stat().st_size < 100_000:
-        raise BookError("Chromium printed nothing")
-    say(f"printed in {time.monotonic() - began:.0f} s: {pdf}, {pdf.stat().st_size / 1e6:.1f} MB")
-
-
 def say(text: str) -> None:
     """Tell people, on standard error, at once."""
     print(f"book: {text}", file=sys.stderr, flush=True)
@@ -512,7 +462,7 @@ def say(text: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("notebooks", "html", "pdf"))
+    parser.add_argument("what", choices=("notebooks", "html"))
     parser.add_argument("name", nargs="*", help="notebooks to execute, default all")
     parser.add_argument("--quick", action="store_true", help="small parameters, in _build/quick")
     parser.add_argument("--whole", action="store_true", help="want all data, as published")
@@ -523,14 +473,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if unknown := sorted(set(chosen) - set(names())):
             raise BookError(f"no notebook is called {unknown[0]}; allowed: {', '.join(names())}")
-        if given.what != "pdf":
-            tell_data(given.whole)
+        tell_data(given.whole)
         if given.what == "notebooks":
             run_notebooks(chosen, given.quick, given.jobs)
-        elif given.what == "html":
-            build_html(given.quick)
         else:
-            build_pdf(given.quick)
+            build_html(given.quick)
     except BookError as error:
         say(str(error))
         return 1
