@@ -63,6 +63,9 @@ coverage: env  ## run the tests and say which lines they run: htmlcov/index.html
 	$(PYTHON) -m pytest -m "not browser and not parameters$(NO_LAVA)$(NO_TOOLS)" --cov \
 	    --cov-report=term --cov-report=html $(PYTEST_ARGS)
 
+shapes: env  ## the tests of the core, with every array held to the shape in its type
+	SBP_SHAPES=1 $(PYTHON) -m pytest $(AT_ONCE) -m "not browser and not slow and not book" $(PYTEST_ARGS)
+
 kill-points: env  ## kill every writing command at each of its writes, and let each write fail
 	SBP_KILL_EVERY=1 $(PYTHON) -m pytest tests/test_kill_points.py $(PYTEST_ARGS)
 

@@ -312,9 +312,7 @@ class Network:
         follow each other.
     """
 
-    def __init__(
-        self, weights: Mapping[str, Integer[np.ndarray, "_ _"]], copies: bool = True
-    ) -> None:
+    def __init__(self, weights: Mapping[str, np.ndarray], copies: bool = True) -> None:
         weights = Weights.chain(weights)
         self.names, self.sizes, self.copies = weights.names, weights.sizes, bool(copies)
         packed = [pack(matrix) for matrix in weights.values()]

@@ -247,7 +247,7 @@ class Program:
             )
         return names.index(name)
 
-    def state(self, weights: Mapping[str, Integer[np.ndarray, "_ _"]] | None = None) -> State:
+    def state(self, weights: Mapping[str, np.ndarray] | None = None) -> State:
         """The network at rest before the first step, the kick on its way.
 
         Parameters

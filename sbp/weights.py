@@ -31,7 +31,7 @@ from sbp.loihi import WEIGHT_MAX, WEIGHT_MIN, WEIGHT_STEP
 from sbp.spec import check_sizes, whole
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int8, Int16, Integer, Real
+    from jaxtyping import Float, Int8, Int16, Real
 
 LIMITS = f"even integers from {WEIGHT_MIN} to {WEIGHT_MAX}"
 START_LIMIT = 240  #: the random start stays this far from zero at most
@@ -71,7 +71,7 @@ def on_grid(
 
 
 def check_weights(
-    name: str, matrix: Integer[np.ndarray, "n_post n_pre"], shape: tuple[int, int] | None = None
+    name: str, matrix: Any, shape: tuple[int, int] | None = None
 ) -> Int16[np.ndarray, "n_post n_pre"]:
     """Return `matrix` as int16 if a chip could hold it, else raise SpecError with the limits.
 
@@ -171,7 +171,7 @@ class Weights(Mapping[str, np.ndarray]):
 
     __slots__ = ("_matrices",)
 
-    def __init__(self, matrices: Mapping[str, Integer[np.ndarray, "_ _"]]) -> None:
+    def __init__(self, matrices: Mapping[str, np.ndarray]) -> None:
         self._matrices: dict[str, np.ndarray] = {}
         for name, matrix in matrices.items():
             if not isinstance(name, str):
@@ -265,7 +265,7 @@ class Weights(Mapping[str, np.ndarray]):
         return cls(matrices)
 
     @classmethod
-    def of_halves(cls, halves: Mapping[str, Int8[np.ndarray, "_ _"]]) -> Weights:
+    def of_halves(cls, halves: Mapping[str, np.ndarray]) -> Weights:
         """Weights from the int8 matrices that `halves` gives."""
         for name, matrix in halves.items():
             if np.asarray(matrix).dtype != np.int8:

@@ -16,7 +16,8 @@ pytest_plugins = ["data_files"]  # fixtures: data sets and servers
 
 pytest.register_assert_rewrite("sbp.testing.conformance")
 
-shapes.install()  # arrays have the shapes that are written beside them, in every test
+if os.environ.get("SBP_SHAPES"):  # make shapes: arrays have the shapes written beside them
+    shapes.install()
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and lines would be as short as that says
 

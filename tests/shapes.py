@@ -1,4 +1,4 @@
-"""While the tests run, arrays have the shapes and types that are written beside them.
+"""While tests run by `make shapes`, arrays have the shapes and types that are written beside them.
 
 The modules below say of their arrays what they hold, as ``UInt8[np.ndarray, "n n_0"]``; the
 package itself never looks at it.  Here every function that says so is wrapped: what it is given
@@ -42,7 +42,17 @@ def checked(function):
     def bare(*given, **named):
         return function(*given, **named)
 
+    # Signatures are read through what is wrapped, where the hints still are text.
+    del bare.__wrapped__
     bare.__annotations__ = hints
+    signature = inspect.signature(function)
+    bare.__signature__ = signature.replace(
+        parameters=[
+            parameter.replace(annotation=hints.get(name, parameter.empty))
+            for name, parameter in signature.parameters.items()
+        ],
+        return_annotation=hints.get("return", signature.empty),
+    )
     strict = jaxtyping.jaxtyped(bare, typechecker=looked_at)
 
     @functools.wraps(function)

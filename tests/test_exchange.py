@@ -540,7 +540,8 @@ def test_the_published_table_is_what_was_measured():
         assert f"| {' | '.join(cells)} | {len(row['differing'])}" in table
 
 
-def test_the_driver_sees_a_difference():
+def test_the_driver_sees_a_difference(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")  # as where the tool is run
     """One prediction and two spike patterns differ out of three images."""
     spec = importlib.util.spec_from_file_location("interop", ROOT / "tools" / "interop.py")
     interop = importlib.util.module_from_spec(spec)

@@ -16,7 +16,7 @@ from sbp.task import Task
 from sbp.weights import Weights
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Int32, Integer, UInt8
+    from jaxtyping import Bool, Int32, Integer, Real, UInt8
 
 THRESHOLD = 512  #: weight units; a gated neuron fires above it
 LOOKED_AT = 1000  #: samples that say which layer is silent
@@ -49,7 +49,7 @@ class Measures:
     def of(
         cls,
         spikes: Bool[np.ndarray, "n n_L"],
-        sums: Int32[np.ndarray, "n n_L"],
+        sums: Real[np.ndarray, "n n_L"],
         labels: Integer[np.ndarray, "n"],
     ) -> Measures:
         """From output spikes (n, n_o) bool, sums a_L (n, n_o) and labels (n,)."""
