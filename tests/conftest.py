@@ -1,5 +1,6 @@
 """What several test modules share."""
 
+import importlib
 import os
 import shutil
 import signal
@@ -42,6 +43,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 #: Seconds after which a started process counts as hung.  It takes as long as that where the machine
 #: is busy and all kernels are compiled anew.
 PATIENCE = 300
+
+
+def tool(name):
+    """The module of that name in tools/, with what it imports from beside itself."""
+    sys.path.insert(0, str(ROOT / "tools"))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(ROOT / "tools"))
 
 
 def wait_for(what, seconds=PATIENCE):

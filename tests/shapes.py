@@ -10,6 +10,7 @@ import functools
 import importlib
 import inspect
 import sys
+import types
 import typing
 
 import jaxtyping
@@ -35,25 +36,15 @@ def has_shapes(function):
 
 def checked(function):
     """`function`, looked at; a violation passes only as a refusal of its own."""
-    names = {**typing.__dict__, **TYPES, **inspect.getmodule(function).__dict__}
-    hints = typing.get_type_hints(function, names, names)
-
-    @functools.wraps(function)
-    def bare(*given, **named):
-        return function(*given, **named)
-
-    # Signatures are read through what is wrapped, where the hints still are text.
-    del bare.__wrapped__
-    bare.__annotations__ = hints
-    signature = inspect.signature(function)
-    bare.__signature__ = signature.replace(
-        parameters=[
-            parameter.replace(annotation=hints.get(name, parameter.empty))
-            for name, parameter in signature.parameters.items()
-        ],
-        return_annotation=hints.get("return", signature.empty),
-    )
-    strict = jaxtyping.jaxtyped(bare, typechecker=looked_at)
+    names = {**typing.__dict__, **TYPES, **function.__globals__}
+    hinted = types.FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__,
+        function.__closure__,
+    )  # fmt: skip
+    hinted.__kwdefaults__, hinted.__module__ = function.__kwdefaults__, function.__module__
+    hinted.__qualname__ = function.__qualname__
+    hinted.__annotations__ = typing.get_type_hints(function, names, names)
+    strict = jaxtyping.jaxtyped(hinted, typechecker=looked_at)
 
     @functools.wraps(function)
     def refusing(*given, **named):

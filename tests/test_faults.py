@@ -1,19 +1,14 @@
 """What the golden traces see: faults that escape none of them, and the committed table."""
 
-import importlib.util
 import json
-import sys
 import warnings
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, tool
 
 from sbp import trace
 
-spec = importlib.util.spec_from_file_location("faults", ROOT / "tools" / "faults.py")
-faults = importlib.util.module_from_spec(spec)
-sys.modules["faults"] = faults  # dataclasses look their module up
-spec.loader.exec_module(faults)
+faults = tool("faults")
 
 NAMES = {fault.name: fault for fault in faults.FAULTS}
 

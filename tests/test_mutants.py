@@ -1,13 +1,9 @@
 """The mutants of `make mutants` are in step with the code."""
 
-import sys
-
 import pytest
-from conftest import ROOT
+from conftest import ROOT, tool
 
-sys.path.append(str(ROOT / "tools"))
-
-import mutants
+mutants = tool("mutants")
 
 
 def test_every_mutant_fits_the_code(tmp_path):

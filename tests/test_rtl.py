@@ -1,6 +1,5 @@
 """The core in Verilog against the reference engine: golden traces, random circuits, faults."""
 
-import importlib.util
 import json
 import re
 import shutil
@@ -8,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, tool
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,9 +18,7 @@ from sbp.errors import FileError, SbpError
 from sbp.program import lower
 from sbp.testing.strategies import circuits, random_stimulus, random_weights
 
-spec = importlib.util.spec_from_file_location("rtl", ROOT / "tools" / "rtl.py")
-rtl = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(rtl)
+rtl = tool("rtl")
 
 TRACES = ROOT / "tests" / "traces"
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, tool
 
 from sbp import program_file, trace
 from sbp.circuits import learning_circuit
@@ -125,20 +124,8 @@ def test_a_witness_with_a_fault_is_told_where(shown):
     assert ask(folder, "learns first")["spikes_differing"] > 0
 
 
-def load(name):
-    """A module of tools/."""
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(ROOT / "tools"))
-    return module
-
-
 def test_an_environment_that_fails_leaves_nothing(tmp_path, monkeypatch, capsys):
-    outside = load("outside")
+    outside = tool("outside")
     monkeypatch.setattr(outside, "ROOT", tmp_path)
     monkeypatch.setattr(outside, "python_of", lambda *_: sys.executable)
     folder = tmp_path / "env"
@@ -149,7 +136,7 @@ def test_an_environment_that_fails_leaves_nothing(tmp_path, monkeypatch, capsys)
 
 
 def test_packed_and_released_placements_hold_every_neuron():
-    cost = load("cost")
+    cost = tool("cost")
     program = lower(cost.held(learning_circuit((400, 400, 10))))
     packed = cost.packed(program)
     assert {name: len(cores) for name, cores in packed.items()} == {
@@ -163,4 +150,4 @@ def test_packed_and_released_placements_hold_every_neuron():
 def test_committed_tables_are_of_their_records(name):
     record = json.loads((ROOT / "results" / f"{name}.json").read_text("utf-8"))
     table = (ROOT / "results" / f"{name}.md").read_text("utf-8")
-    assert load(name).markdown(record) == table
+    assert tool(name).markdown(record) == table

@@ -376,7 +376,7 @@ def build_html(quick: bool) -> None:
     for old in (html, html.parent / ".doctrees"):
         shutil.rmtree(old, ignore_errors=True)
     stamp.unlink(missing_ok=True)
-    jupyter_book(source, quick, "html")
+    jupyter_book(source, quick)
     (html / "index.html").write_text(START.format(title=config()["title"]), encoding="utf-8")
     for_colab(quick)
     for_download(quick)
@@ -384,13 +384,13 @@ def build_html(quick: bool) -> None:
     say(f"built in {time.monotonic() - began:.0f} s: {html / 'index.html'}")
 
 
-def jupyter_book(source: Path, quick: bool, builder: str) -> None:
+def jupyter_book(source: Path, quick: bool) -> None:
     """Run Jupyter Book; any warning is an error."""
-    log = base(quick) / f"{builder}.log"
+    log = base(quick) / "html.log"
     command = [
         sys.executable, "-c", "from jupyter_book.cli.main import main; main()",
         "build", str(source), "--path-output",
-        str(base(quick) if quick else ROOT), "--builder", builder, "--keep-going", "-W",
+        str(base(quick) if quick else ROOT), "--builder", "html", "--keep-going", "-W",
     ]  # fmt: skip
     environment = {**os.environ, "NO_COLOR": "1", "PYTHONPATH": os.pathsep.join(
         [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}  # fmt: skip
@@ -404,7 +404,7 @@ def jupyter_book(source: Path, quick: bool, builder: str) -> None:
     warnings = list(dict.fromkeys(told))
     if code or warnings:
         shown = "\n".join(warnings or text.splitlines()[-30:])
-        raise BookError(f"building {builder} failed (exit code {code}), see {log}:\n{shown}")
+        raise BookError(f"building html failed (exit code {code}), see {log}:\n{shown}")
 
 
 def config() -> dict[str, Any]:

@@ -128,7 +128,7 @@ def markdown(record: dict[str, Any]) -> str:
     notes = [
         f"Known: {name.replace('_', '-')} differs in {', '.join(witness.differs)}: {witness.why}."
         for name, witness in WITNESSES.items()
-        if witness.differs and set(witness.differs) & set(record["witnesses"].get(name, ()))
+        if set(witness.differs) & set(record["witnesses"].get(name, ()))
     ]
     return "\n".join([*lines, "", about, *notes, ""])
 

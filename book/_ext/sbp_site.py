@@ -32,7 +32,7 @@ UNWANTED = re.compile(
     r'|(?<=<div) role="list"(?= class="citation-list">)'
 )
 FOLLOW = ' data-bs-spy="scroll" data-bs-target=".bd-toc-nav"'
-CONTENTS = re.compile(r'<nav class="bd-toc-nav')
+CONTENTS = '<nav class="bd-toc-nav'
 
 
 def redirect(app: Sphinx, pagename: str, template: str, context: dict[str, Any], tree: Any) -> None:
@@ -64,7 +64,7 @@ def clean(app: Sphinx, exception: Exception | None) -> None:
         for page in Path(app.outdir).rglob("*.html"):
             text = page.read_text(encoding="utf-8")
             cleaned = UNWANTED.sub("", text)
-            if not CONTENTS.search(cleaned):
+            if CONTENTS not in cleaned:
                 cleaned = cleaned.replace(FOLLOW, "")
             if cleaned != text:
                 page.write_text(cleaned, encoding="utf-8")

@@ -17,6 +17,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -92,6 +93,7 @@ def for_checker(node: ast.AST) -> TypeGuard[ast.If]:
 
 
 Place = tuple[int, int]  #: line, from 1, and column, from 0
+END = sys.maxsize  #: the column where any line has ended
 
 
 class _Text:
@@ -99,7 +101,6 @@ class _Text:
 
     def __init__(self, source: str) -> None:
         self._lines = source.splitlines()
-        self._dropped: set[int] = set()
         self._cuts: list[tuple[Place, Place]] = []
         self._signatures: dict[int, str] = {}  # by the row they begin in
         tokens = tokenize.generate_tokens(io.StringIO(source).readline)
@@ -117,7 +118,7 @@ class _Text:
         return (place(node.lineno, node.col_offset), place(node.end_lineno, node.end_col_offset))
 
     def drop_lines(self, node: Any) -> None:
-        self._dropped |= set(range(node.lineno, node.end_lineno + 1))
+        self._cuts.append(((node.lineno, 0), (node.end_lineno, END)))
 
     def drop_hint(self, target: Any, hint: Any) -> None:
         """The hint of a variable or a field, and its colon."""
@@ -146,12 +147,8 @@ class _Text:
             if not hint and token.string != "->" and token.type != tokenize.COMMENT:
                 kept += token.string + " " * (token.string in ("async", "def"))
         self._signatures[begin[0]] = " " * begin[1] + re.sub(r",\):$", "):", kept)
-        self._cuts.append((begin, stop if stop[0] == begin[0] else (begin[0], 10**6)))
-        for row in range(begin[0] + 1, stop[0] + 1):
-            if row < stop[0] and row not in self._signatures:
-                self._cuts.append(((row, 0), (row, 10**6)))
-            elif row == stop[0] and self._lines[row - 1][: stop[1]].strip():
-                self._cuts.append(((row, 0), stop))
+        own_line = not self._lines[stop[0] - 1][: stop[1]].strip()
+        self._cuts.append((begin, (stop[0] - 1, END) if own_line else stop))
 
     def rest(self) -> str:
         lines = ["", *self._lines]
@@ -162,8 +159,7 @@ class _Text:
             lines[first] += rest
         written = []
         for row, line in enumerate(lines):
-            if row not in self._dropped:
-                written += [self._signatures.get(row, ""), line.rstrip()]
+            written += [self._signatures.get(row, ""), line.rstrip()]
         return "".join(f"{line}\n" for line in written if line.strip())
 
 
