@@ -28,7 +28,7 @@ from sbp.spec import (
     Population,
     Projection,
     Source,
-    is_whole,
+    whole,
 )
 from sbp.weights import Weights, check_weights
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Int16, Int32, Int64, Integer, Shaped, UInt8
 
 NO_MATRIX = -1  #: a projection whose synapses share one fixed weight
+MAX_STEP = 2**62  #: so that no engine counts beyond 64 bits
 ONE_TO_ONE, ALL_TO_ALL = 0, 1
 
 
@@ -324,7 +325,8 @@ class Program:
         )
 
     def check_state(self, state: State) -> None:
-        """Raise SpecError where the arrays of `state` do not have this program's shapes."""
+        """Raise SpecError where `state` cannot be one of this program's."""
+        whole(f"{self.name} circuit's state", "step", state.step, 0, MAX_STEP)
         flat, slots = (self.n_neurons,), (self.n_slots, self.n_neurons)
         expected = {"u": flat, "v": flat, "dead": flat, "pending": slots, "arriving": slots}
         found = {name: getattr(state, name).shape for name in expected}
@@ -345,9 +347,7 @@ class Program:
     ) -> int:
         """Steps from `first` to the end of the last sample of `stimulus`; or `steps`, checked."""
         if steps is not None:
-            if not is_whole(steps) or steps < 0:
-                raise SpecError(f"steps is {steps!r}", allowed="a whole number, 0 or more")
-            return int(steps)
+            return whole(f"{self.name} circuit", "steps", steps, 0, MAX_STEP)
         samples = len(next(iter(stimulus.values()))) if stimulus else 0
         return max(samples * self.period - first % self.period, 0)
 

@@ -1,5 +1,6 @@
 """A run that is interrupted, killed or out of disk ends as if nothing had happened."""
 
+import itertools
 import json
 import os
 import signal
@@ -95,19 +96,30 @@ def test_an_interrupt_waits_for_the_samples_under_way(digits, tmp_path, monkeypa
     """Whenever Ctrl-C comes, what is saved is a moment between two samples."""
     expected = train(digits, Settings("compiled", 8, 2))
     folder, learn = RunFolder(tmp_path), learners.CircuitLearner.learn
+    at_work, delays = threading.Semaphore(), itertools.cycle([0, 0, 0.001, 0.03])
 
     def interrupted(self, inputs, targets):
-        # From this thread, as a terminal does from another process: in mid-chunk.
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.05)
-        learn(self, inputs, targets)
-        time.sleep(0.05)
+        with at_work:
+            # From this thread, as a terminal does from another process: as the thread starts, or
+            # in mid-chunk.
+            time.sleep(next(delays))
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.05)
+            learn(self, inputs, targets)
+            time.sleep(0.05)
 
     monkeypatch.setattr(learners.CircuitLearner, "learn", interrupted)
-    for _ in range(6):
+    learned = []
+    for _ in range(5):
         with pytest.raises(KeyboardInterrupt) as caught:
             train(digits, Settings("compiled", 8, 2), folder=folder, resume=True)
-        assert caught.value.result.counters.steps.sum() % (12 * CHUNK) in (0, 12 * (CHUNK - 4))
+        assert at_work.acquire(blocking=False), "it learns on"
+        at_work.release()
+        learned.append(caught.value.result.samples)
+        assert caught.value.result.counters.steps.sum() == 12 * learned[-1]
+    # What the interrupt came into was done, and is not done again: a chunk each time.
+    epoch = 3 * CHUNK - 4
+    assert learned == [CHUNK, 2 * CHUNK, epoch, epoch + CHUNK, epoch + 2 * CHUNK]
     monkeypatch.undo()
     assert train(digits, Settings("compiled", 8, 2), folder=folder, resume=True).digest == (
         expected.digest

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,29 @@ def test_options_that_an_engine_does_not_have_are_refused():
             open_it()
     with pytest.raises(SpecError, match="no option is called 'speed'; allowed: layout, target"):
         engines.session("lava", case.program, case.state, speed=3)
+
+
+@pytest.mark.parametrize("name", engines.names())
+def test_a_step_that_no_engine_can_count_is_refused(name):
+    """Beyond 64 bits one engine would wrap where another goes on."""
+    case = learning()
+    for step in (2**63, 2**62 + 1, -1, 0.0):
+        state = replace(case.state, step=step)
+        with pytest.raises(SpecError, match=r"state: step is .*; allowed: a whole number from 0"):
+            engines.session(name, case.program, state)
+    with (
+        engines.session(name, case.program, case.state) as session,
+        pytest.raises(SpecError, match=r"steps is 1\d+; allowed: a whole number from 0"),
+    ):
+        session.run({}, 10**30)
+
+
+def test_engines_agree_at_the_last_step_there_is():
+    case = learning()
+    period = case.program.period
+    state = replace(case.state, step=2**62 // period * period)
+    expected = reference.run(case.program, state, case.stimulus, record=EVERYTHING)
+    assert_same(compiled.run(case.program, state, case.stimulus, record=EVERYTHING), expected)
 
 
 def test_engines_say_what_they_are():

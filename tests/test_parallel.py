@@ -1,11 +1,13 @@
 """Threads over the cores end together, whenever the interrupt comes."""
 
+import os
+import signal
 import threading
 import time
 
 import pytest
 
-from sbp.learn.parallel import in_threads
+from sbp.learn.parallel import in_threads, uninterrupted
 
 START = threading.Thread.start
 
@@ -34,3 +36,41 @@ def test_an_interrupt_while_a_thread_starts_stops_it_too(monkeypatch, nth):
         in_threads(one, range(4), workers=4)
     for _ in range(nth):
         assert ended.acquire(timeout=60), "a thread works on"
+
+
+@pytest.mark.parametrize("moment", ["before it starts", "as it starts", "in mid-work"])
+def test_work_is_done_or_never_begins(monkeypatch, moment):
+    """Whenever the interrupt comes, nothing works on behind the back of whoever gets it."""
+    begun, done, started = [], [], []
+
+    def start(thread):
+        if not started:
+            started.append(thread)
+            if moment == "before it starts":
+                raise KeyboardInterrupt
+        START(thread)
+        if moment == "as it starts" and started == [thread]:
+            raise KeyboardInterrupt
+
+    def work():
+        begun.append(1)
+        if moment == "in mid-work":
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        done.append(1)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        uninterrupted(work)
+    at_once = len(begun), len(done)
+    started[0].join(60) if started[0].ident else None
+    assert (len(begun), len(done)) == at_once
+    assert at_once in {"before it starts": [(0, 0)], "in mid-work": [(1, 1)]}.get(
+        moment, [(0, 0), (1, 1)]
+    )
+
+
+def test_what_the_work_raises_is_raised():
+    with pytest.raises(ZeroDivisionError):
+        uninterrupted(lambda: 1 / 0)
+    assert uninterrupted(lambda: 7) == 7

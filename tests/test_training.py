@@ -456,3 +456,10 @@ def test_training_in_a_notebook_s_thread(digits):
                           text=True, check=False, timeout=PATIENCE)  # fmt: skip
     few = data.load("digits").take(50)
     assert done.stdout.strip() == train(few, Settings("algebra", 4, 1)).digest
+
+
+def test_a_result_is_a_line(digits):
+    result = train(digits, Settings("algebra", 8, epochs=1))
+    assert repr(result) == (
+        f"<Result: 64-8-10 on algebra, epoch 1, finished, weights {result.digest[:12]}>"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Hashable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from typing import TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -20,6 +20,33 @@ def cores() -> int:
     """Cores that this process may use: those of the job, where a scheduler gives it some."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def uninterrupted(work: Callable[[], Value]) -> Value:
+    """Do `work` to its end, or not at all.
+
+    An interrupt of the main thread that comes meanwhile is raised after it; a second one at once.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work()  # Python raises interrupts in the main thread alone
+    outcome: Future[Value] = Future()
+
+    def thread() -> None:
+        if not outcome.set_running_or_notify_cancel():
+            return
+        try:
+            outcome.set_result(work())
+        except BaseException as error:  # told in the main thread
+            outcome.set_exception(error)
+
+    try:
+        threading.Thread(target=thread).start()
+        return outcome.result()
+    except BaseException:
+        # It may have come before the thread began, or while it did.
+        if not outcome.cancel():
+            wait([outcome])
+        raise
 
 
 def in_threads(

@@ -11,14 +11,12 @@ what is returned is a moment between two samples.
 
 from __future__ import annotations
 
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +35,7 @@ from sbp.learn.measures import (
     silent_layer,
     task_of,
 )
-from sbp.learn.parallel import in_threads
+from sbp.learn.parallel import in_threads, uninterrupted
 from sbp.program import Program
 from sbp.run import Counters
 from sbp.spec import MAX_SIZE, whole
@@ -53,7 +51,6 @@ ENGINES = ("algebra", *engines.names())
 CHECKPOINT_EVERY = 60.0  #: seconds between checkpoints inside an epoch
 MOST_EPOCHS, LARGEST_SEED, MOST_EVALUATIONS = 100_000, 2**63 - 1, 1000
 
-Value = TypeVar("Value")
 History = list[dict[str, float]]
 Inputs = Callable[[int], np.ndarray]  #: training inputs (n, n_in) of an epoch, counted from 1
 Progress = Callable[[int, int, int, History], object]
@@ -155,7 +152,7 @@ class Epoch:
     weights: Weights = field(repr=False)
 
 
-@dataclass
+@dataclass(repr=False)
 class Result:
     """A training run, finished or interrupted.
 
@@ -190,6 +187,14 @@ class Result:
     samples: int = 0
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        epochs = self.epochs[-1]["epoch"] if self.epochs else 0
+        how = "finished" if self.finished else f"stopped after {self.samples:,} samples"
+        return (
+            f"<Result: {'-'.join(map(str, self.sizes))} on {self.settings.engine}, "
+            f"epoch {epochs:g}, {how}, weights {self.digest[:12]}>"
+        )
+
     @property
     def digest(self) -> str:
         """SHA-256 of the final weights."""
@@ -214,17 +219,6 @@ def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
 def sizes_of(weights: Mapping[str, np.ndarray]) -> tuple[int, ...]:
     """(n_0, .., n_L) of a network's weights."""
     return Weights.chain(weights).sizes
-
-
-def uninterrupted(work: Callable[[], Value]) -> Value:
-    """Do `work` to its end.
-
-    An interrupt of the main thread that comes meanwhile is raised after it; a second one at once.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return work()
-    with ThreadPoolExecutor(1) as thread:  # Python raises interrupts in the main thread alone
-        return thread.submit(work).result()
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,6 @@ def finished(job: Job, out: Path, present: dict[str, str], checksum: str) -> Rec
         and record["code"] == present
         and record["data_checksum"] == checksum
         and record["checksum"] == provenance.checksum(record)
-        and record["epochs"]
         and path.with_suffix(".npz").exists()
     )
     return record if good else None

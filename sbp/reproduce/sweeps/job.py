@@ -123,7 +123,11 @@ class Job:
         return Task.of(sizes, self.weight_exponent)
 
 
-class Chip(msgspec.Struct, rename=lambda name: name.replace("_", " ")):
+class Part(msgspec.Struct, rename=lambda name: name.replace("_", " ")):
+    """A part of a record whose keys are words."""
+
+
+class Chip(Part):
     """What `chip_limits` says."""
 
     neurons: Count
@@ -133,7 +137,7 @@ class Chip(msgspec.Struct, rename=lambda name: name.replace("_", " ")):
     share_of_synaptic_memory: Portion
 
 
-class Check(msgspec.Struct, rename=lambda name: name.replace("_", " ")):
+class Check(Part):
     """What `check_circuit` says."""
 
     samples: Count
