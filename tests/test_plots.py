@@ -30,6 +30,7 @@ from sbp.circuits import (
     gating_chain,
     inference_circuit,
     learning_circuit,
+    lines,
     single_layer_circuit,
 )
 from sbp.engines import reference
@@ -39,6 +40,7 @@ from sbp.plots.reading import arrivals, groups_of, windows_of
 from sbp.program import lower
 from sbp.run import ALL_SPIKES, Record
 from sbp.spec import Circuit, Neuron, Phase, Population, Projection
+from sbp.testing import EVERYTHING
 from sbp.testing.strategies import circuits, random_stimulus, random_weights
 from sbp.weights import Weights
 
@@ -554,6 +556,35 @@ def test_dots_are_means_with_the_range_of_what_was_measured():
     for labels, values in (([], []), (["a"], []), (["a"], [[]])):
         with pytest.raises(SpecError, match="dots need values"):
             charts.dots(labels, values, xlabel="%", title="T")
+
+
+def test_potentials_near_the_threshold_put_what_is_far_below_on_an_arrow():
+    """A neuron that goes far below zero, below it, and above."""
+    circuit = lines.circuit(
+        "s a 200\nn a -250",
+        sizes={"a": 1},
+        sources={"s": (3, 0), "n": (4, 0)},
+        neurons={"a": Neuron()},
+    )
+    program = lower(circuit)
+    foot = -program.populations[0].threshold / 128  # half of it, in weight units
+    s, n = np.array([[1, 0], [0, 1], [1, 1], [1, 0]]).T
+    fires = {"s": s[:, None].repeat(3, axis=1), "n": n[:, None].repeat(4, axis=1)}
+    run = reference.run(program, program.state(), fires, 6, record=EVERYTHING)
+    v = charts.before_reset(run, "a")[:, 0]
+    assert v.min() < foot < 0 < v.max(), "the run goes there"
+    for near in (False, True):
+        fig = charts.potentials(run, ["a"], near=near)
+        (dots,) = found(fig, "potential a")["potential a"]
+        (arrows,) = found(fig, "far a")["far a"]
+        far = v < foot if near else np.zeros(len(v), bool)
+        assert list(dots.get_ydata()) == list(v[~far])
+        assert list(arrows.get_xdata()) == list(np.flatnonzero(far))
+        assert set(arrows.get_ydata()) == ({foot} if near else set())
+        numbers = {text.get_text() for text in fig.axes[0].texts}
+        assert (f"{v.min():,.0f}" in numbers) == near
+        assert ("what lies below is an arrow" in fig.alt) == near
+        assert fig.axes[0].get_ylim()[0] < (foot if near else v.min())
 
 
 def test_pictures_of_weights_say_what_they_are():
