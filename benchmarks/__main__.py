@@ -176,6 +176,11 @@ def compare_depths(rows):
         entry["times_paper_a_synaptic_operation"] = round(entry[cost] / paper, 2)
 
 
+def short(number):
+    """A number in four digits, or whole."""
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.4g}"
+
+
 def table(rows):
     """The results as Markdown."""
     lines = [
@@ -187,11 +192,11 @@ def table(rows):
         for name in row:
             if isinstance(row[name], dict):
                 e = row[name]
-                low, middle, high = e["microseconds"]
+                low, middle, high = map(short, e["microseconds"])
                 lines.append(
                     f"| {'-'.join(map(str, row['sizes']))} | {name} "
-                    f"| {middle:.4g} ({low:.4g} .. {high:.4g}) | {e['samples_per_second']:,} "
-                    f"| {e['times_reference']:g} | {e['times_dense_numpy']:g} "
+                    f"| {middle} ({low} .. {high}) | {e['samples_per_second']:,} "
+                    f"| {short(e['times_reference'])} | {short(e['times_dense_numpy'])} "
                     f"| {e.get('times_chip', '')} | {e.get('times_floor', '')} "
                     f"| {e.get('times_paper_a_synaptic_operation', '')} |"
                 )
