@@ -102,23 +102,37 @@ def ask(name: str, case: str, files: tuple[Path, Path]) -> dict[str, Any]:
 
 
 def markdown(record: dict[str, Any]) -> str:
-    """The table that the book shows."""
-    lines = [
-        "| witness | what it is | learns | trace | samples | spikes | differing "
-        "| weights | differing |",
-        "|---|---|---|---|--:|--:|--:|--:|--:|",
-    ]
-    for name, rows in record["witnesses"].items():
-        for case, row in rows.items():
-            versions = row["versions"]
-            main = next(iter(versions))
-            weights = f"{row['weights_compared']:,}" if row["weights_moved"] else "fixed"
-            lines.append(
-                f"| {main} {versions[main]} | {WITNESSES[name].what} "
-                f"| {row['learns'] if row['weights_moved'] else '-'} | {case} | {row['samples']:,} "
-                f"| {row['spikes']:,} | {row['spikes_differing']:,} | {weights} "
-                f"| {row['weights_differing']:,} |"
-            )
+    """The tables that the book shows: who they are, and in how much they differ."""
+    found = record["witnesses"]
+    names = {
+        name: next(iter(next(iter(rows.values()))["versions"])) for name, rows in found.items()
+    }
+    lines = ["| witness | what it is | learns |", "|---|---|---|"]
+    for name, rows in found.items():
+        version = next(iter(rows.values()))["versions"][names[name]]
+        learns = {row["learns"] for row in rows.values() if row["weights_moved"]}
+        lines.append(
+            f"| {names[name]} {version} | {WITNESSES[name].what} | {', '.join(learns) or '-'} |"
+        )
+    lines += [
+        "", "Spikes and weights that differ, of those of the trace:", "",
+        f"| trace | samples | spikes | weights | {' | '.join(names.values())} |",
+        f"|---|{'--:|' * (3 + len(names))}",
+    ]  # fmt: skip
+    for case in next(iter(found.values())):
+        answers = [rows[case] for rows in found.values()]
+        row = answers[0]
+        weights = f"{row['weights_compared']:,}" if row["weights_moved"] else "fixed"
+        differing = [
+            f"{answer['spikes_differing']:,} and {answer['weights_differing']:,}"
+            if answer["spikes_differing"] or answer["weights_differing"]
+            else "0"
+            for answer in answers
+        ]
+        lines.append(
+            f"| {case} | {row['samples']:,} | {row['spikes']:,} | {weights} "
+            f"| {' | '.join(differing)} |"
+        )
     about = (
         f"Measured on {record['date']}: every spike of every neuron, and every weight of every "
         "plastic copy after the last step, against the golden traces of `tests/traces`.  *By "
