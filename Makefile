@@ -118,7 +118,7 @@ bench: env  ## time the engines
 mutants: env  ## build small mistakes into the engines, and see whether a test notices each
 	$(PYTHON) tools/mutants.py $(ARGS)
 
-interop: env  ## run the exported network in snnTorch, Norse and Spyx (downloads several GB)
+interop: env  ## run the exported network in five simulators of others (downloads several GB)
 	$(PYTHON) tools/interop.py $(ARGS)
 
 witnesses: env  ## run the golden traces in simulators of others (ARGS=--short; downloads 1 GB)

@@ -105,7 +105,7 @@ def test_the_start_leads_on(tab, base):
 
 
 def weight(page, url):
-    """Bytes of the files that a page from disk loads, but MathJax, icon fonts and pictures."""
+    """Bytes that a page opened from disk loads at once, but MathJax and icon fonts."""
     files = set()
     page.on("request", lambda request: files.add(Path(unquote(urlsplit(request.url).path))))
     settled(page, url)
@@ -115,7 +115,7 @@ def weight(page, url):
     )
     page.wait_for_load_state("networkidle")
     left_out = {"mathjax", "fontawesome"}
-    files = {f for f in files if f.is_file() and f.suffix != ".png"}
+    files = {f for f in files if f.is_file()}
     return sum(f.stat().st_size for f in files if not left_out & set(f.parts))
 
 
@@ -124,7 +124,7 @@ def test_the_lab_weighs_less_than_a_megabyte(tab):
 
 
 @pytest.mark.parametrize("name", reading)
-def test_a_page_weighs_less_than_a_megabyte_without_its_pictures(name, tab):
+def test_a_page_weighs_less_than_a_megabyte(name, tab):
     assert weight(tab, f"{SITE.as_uri()}/{name}") < 1_000_000
 
 

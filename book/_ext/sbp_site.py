@@ -14,10 +14,13 @@ loads the same fonts anyway: the preloading goes.  So does Thebe, which is not u
 set-up, which names another site and is written twice, what the browser reports as an error; and a
 role that docutils gives to bibliographies without the roles that it demands of their parts.  Where
 a page has no contents of its own at the side, nothing can follow them: the theme would follow every
-link of the page, and stumble over those of the lab.
+link of the page, and stumble over those of the lab.  Pictures are fetched when they come near, into
+a frame of their size, and each leads to the file.
 """
 
 import re
+import struct
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,7 @@ UNWANTED = re.compile(
     r"|\s*<script [^>]*/sphinx-thebe\.js[^>]*></script>"
     r'|(?<=<div) role="list"(?= class="citation-list">)'
 )
+PICTURE = re.compile(r'(<a [^>]*>\s*)?<img ([^>]*src="([^"]*_images/[^"]+\.png)"[^>]*)>')
 FOLLOW = ' data-bs-spy="scroll" data-bs-target=".bd-toc-nav"'
 CONTENTS = '<nav class="bd-toc-nav'
 
@@ -58,12 +62,22 @@ def terms(app: Sphinx, env: Any) -> None:
             slugs[anchor.lower()] = (0, anchor, name)
 
 
+def framed(folder: Path, found: re.Match[str]) -> str:
+    """A picture of a page in `folder` with its size, and a link to its file if it has none."""
+    link, attributes, path = found.groups()
+    with (folder / path).open("rb") as stream:
+        width, height = struct.unpack(">16x2I", stream.read(24))
+    image = f'<img loading="lazy" width="{width}" height="{height}" {attributes}>'
+    return link + image if link else f'<a class="image-reference" href="{path}">{image}</a>'
+
+
 def clean(app: Sphinx, exception: Exception | None) -> None:
     """Take what is unwanted out of every finished page."""
     if exception is None and app.builder.format == "html":
         for page in Path(app.outdir).rglob("*.html"):
             text = page.read_text(encoding="utf-8")
-            cleaned = UNWANTED.sub("", text)
+
+            cleaned = PICTURE.sub(partial(framed, page.parent), UNWANTED.sub("", text))
             if CONTENTS not in cleaned:
                 cleaned = cleaned.replace(FOLLOW, "")
             if cleaned != text:
