@@ -181,12 +181,17 @@ def short(number):
     return f"{number:,.0f}" if number >= 1000 else f"{number:.4g}"
 
 
+def whole(text):
+    """The text as it is not broken at the end of a line."""
+    return text.replace("-", "\N{NON-BREAKING HYPHEN}").replace(" ", "\N{NO-BREAK SPACE}")
+
+
 def table(rows):
     """The results as Markdown."""
     lines = [
-        "| sizes | engine | us a sample, median (quartiles) | samples/s | x reference "
+        "| sizes | engine | us a sample, median (quartiles) | x reference "
         "| x dense NumPy | x chip | x traffic floor | x 400-400-10, a synaptic operation |",
-        "|---|---|---|---|---|---|---|---|---|",
+        f"|---|---|{'--:|' * 6}",
     ]
     for row in rows:
         for name in row:
@@ -194,8 +199,8 @@ def table(rows):
                 e = row[name]
                 low, middle, high = map(short, e["microseconds"])
                 lines.append(
-                    f"| {'-'.join(map(str, row['sizes']))} | {name} "
-                    f"| {middle} ({low} .. {high}) | {e['samples_per_second']:,} "
+                    f"| {whole('-'.join(map(str, row['sizes'])))} | {name} "
+                    f"| {middle} {whole(f'({low} .. {high})')} "
                     f"| {short(e['times_reference'])} | {short(e['times_dense_numpy'])} "
                     f"| {e.get('times_chip', '')} | {e.get('times_floor', '')} "
                     f"| {e.get('times_paper_a_synaptic_operation', '')} |"
