@@ -101,7 +101,8 @@ def lie_array(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return np.concatenate([array, array], axis=int(rng.integers(array.ndim)))
     other = np.dtype(TYPES[rng.integers(len(TYPES))])
     if array.dtype.kind in "biu" and other.kind in "biufc":
-        return array.astype(other)
+        with np.errstate(over="ignore"):
+            return array.astype(other)
     return np.zeros(array.shape, other)
 
 
