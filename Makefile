@@ -1,7 +1,7 @@
 # Needs only python3 (with venv and pip), git and make: every target first makes the environment
 # it runs in.  Options for a command go in ARGS, options for pytest in PYTEST_ARGS:
 #   make reproduce ARGS=--help        make test PYTEST_ARGS="-k gating -x"
-# Tests run in JOBS processes, whole files in each.
+# Tests run in JOBS processes, whole files in each (pages, in the browser).
 
 ARGS ?=
 PYTEST_ARGS ?=
@@ -85,7 +85,7 @@ test-parameters: env  ## run the chapters over the whole ranges of their paramet
 	$(PYTHON) -m pytest -m "parameters$(NO_LAVA)" $(PYTEST_ARGS)
 
 test-browser: book  ## tests of the built book in an installed Chromium
-	$(PYTHON) -m pytest -m browser $(PYTEST_ARGS)
+	$(PYTHON) -m pytest $(AT_ONCE:loadfile=load) -m browser $(PYTEST_ARGS)
 
 notebooks: env  ## execute the book's notebooks that are not up to date
 	$(PYTHON) tools/book.py notebooks $(ARGS)
