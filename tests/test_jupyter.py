@@ -255,7 +255,10 @@ def run_all(page, path):
     def executed():
         page.keyboard.press("Control+s")
         time.sleep(1)
-        notebook = nbformat.read(path, as_version=4)
+        try:
+            notebook = nbformat.read(path, as_version=4)
+        except nbformat.reader.NotJSONError:
+            return None  # it is being written
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         errors = [o for cell in code for o in cell.outputs if o.output_type == "error"]
         assert errors == []
