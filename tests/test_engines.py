@@ -86,7 +86,9 @@ def test_options_that_an_engine_does_not_have_are_refused():
         engines.session("lava", case.program, case.state, speed=3)
 
 
-@pytest.mark.parametrize("name", engines.names())
+@pytest.mark.parametrize(
+    "name", ["reference", "compiled", pytest.param("lava", marks=pytest.mark.lava)]
+)
 def test_a_step_that_no_engine_can_count_is_refused(name):
     """Beyond 64 bits one engine would wrap where another goes on."""
     case = learning()
