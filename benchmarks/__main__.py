@@ -181,7 +181,7 @@ def short(number):
     return f"{number:,.0f}" if number >= 1000 else f"{number:.4g}"
 
 
-def whole(text):
+def unbroken(text):
     """The text as it is not broken at the end of a line."""
     return text.replace("-", "\N{NON-BREAKING HYPHEN}").replace(" ", "\N{NO-BREAK SPACE}")
 
@@ -199,8 +199,8 @@ def table(rows):
                 e = row[name]
                 low, middle, high = map(short, e["microseconds"])
                 lines.append(
-                    f"| {whole('-'.join(map(str, row['sizes'])))} | {name} "
-                    f"| {middle} {whole(f'({low} .. {high})')} "
+                    f"| {unbroken('-'.join(map(str, row['sizes'])))} | {name} "
+                    f"| {middle} {unbroken(f'({low} .. {high})')} "
                     f"| {short(e['times_reference'])} | {short(e['times_dense_numpy'])} "
                     f"| {e.get('times_chip', '')} | {e.get('times_floor', '')} "
                     f"| {e.get('times_paper_a_synaptic_operation', '')} |"

@@ -104,20 +104,19 @@ def ask(name: str, case: str, files: tuple[Path, Path]) -> dict[str, Any]:
 def markdown(record: dict[str, Any]) -> str:
     """The tables that the book shows: who they are, and in how much they differ."""
     found = record["witnesses"]
-    names = {
-        name: next(iter(next(iter(rows.values()))["versions"])) for name, rows in found.items()
-    }
+    packages = []
     lines = ["| witness | what it is | learns |", "|---|---|---|"]
     for name, rows in found.items():
-        version = next(iter(rows.values()))["versions"][names[name]]
-        learns = {row["learns"] for row in rows.values() if row["weights_moved"]}
+        package, version = next(iter(next(iter(rows.values()))["versions"].items()))
+        packages.append(package)
+        learns = sorted({row["learns"] for row in rows.values() if row["weights_moved"]})
         lines.append(
-            f"| {names[name]} {version} | {WITNESSES[name].what} | {', '.join(learns) or '-'} |"
+            f"| {package} {version} | {WITNESSES[name].what} | {', '.join(learns) or '-'} |"
         )
     lines += [
         "", "Spikes and weights that differ, of those of the trace:", "",
-        f"| trace | samples | spikes | weights | {' | '.join(names.values())} |",
-        f"|---|{'--:|' * (3 + len(names))}",
+        f"| trace | samples | spikes | weights | {' | '.join(packages)} |",
+        f"|---|{'--:|' * (3 + len(packages))}",
     ]  # fmt: skip
     for case in next(iter(found.values())):
         answers = [rows[case] for rows in found.values()]

@@ -76,7 +76,6 @@ def clean(app: Sphinx, exception: Exception | None) -> None:
     if exception is None and app.builder.format == "html":
         for page in Path(app.outdir).rglob("*.html"):
             text = page.read_text(encoding="utf-8")
-
             cleaned = PICTURE.sub(partial(framed, page.parent), UNWANTED.sub("", text))
             if CONTENTS not in cleaned:
                 cleaned = cleaned.replace(FOLLOW, "")
