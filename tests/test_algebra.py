@@ -151,6 +151,22 @@ def test_network(sizes, seed, bound, samples, copies):
     assert np.array_equal(together.silent, silent)
 
 
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(seeds)
+def test_errors_through_copies_that_many_errors_have_parted(seed):
+    """At the bounds, with many outputs wrong at once: what parts in a sample counts in the next."""
+    rng = np.random.default_rng(seed)
+    w2 = rng.choice([-256, -254, 252, 254], (12, 6))
+    weights = Weights.chain({"W1": 2 * rng.integers(-60, 128, (6, 8)), "W2": w2})
+    negated, network = copies_of(weights), Network(weights)
+    x, t = samples_of(rng, (8, 6, 12), 12)
+    for row, target in zip(x, t, strict=True):
+        weights, negated, _, _ = by_hand(weights, negated, row.astype(bool), target.astype(bool))
+        network.train(row[None], target[None])
+        assert network.weights == weights
+        assert Weights(network.negated) == negated
+
+
 @pytest.mark.parametrize("active", [FLUSH - 1, FLUSH, FLUSH + 1, 2 * FLUSH, 2 * FLUSH + 5, 700])
 def test_more_active_inputs_than_an_int16_holds(active):
     """248 rows of -128 are -31,744; 257 would be below -32,768.  Fashion-MNIST has up to 663."""

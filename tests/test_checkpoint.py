@@ -1,5 +1,6 @@
 """A run that is interrupted, killed or out of disk ends as if nothing had happened."""
 
+import hashlib
 import itertools
 import json
 import os
@@ -295,6 +296,78 @@ def test_damage_anywhere_never_goes_unnoticed(tmp_path_factory, at, how):
         # Dates and the like inside the archive carry nothing.
         assert how == "flip"
         assert equal(loaded, checkpoint(3))
+
+
+def forged(path, **members):
+    """Write an archive again with other members, and leave its checksums as they are."""
+    with np.load(path, allow_pickle=False) as archive:
+        content = dict(archive) | members
+    np.savez(path, **content)
+
+
+def header_of(path, **entries):
+    """The header of a checkpoint with other entries."""
+    with np.load(path, allow_pickle=False) as archive:
+        return np.array(json.dumps(json.loads(str(archive["header"])) | entries))
+
+
+@pytest.mark.parametrize("part", ["header", "array:W1", "array:W2", "checksum"])
+def test_a_checksum_is_looked_at(folder, part):
+    """Whole archives with another number in them: only the SHA-256 tells."""
+    other = {
+        "header": header_of(folder.newest, position=8),
+        "array:W1": checkpoint(2).arrays["W1"],
+        "array:W2": checkpoint(2).arrays["W2"] + 2,
+        "checksum": np.array("0" * 64),
+    }
+    forged(folder.newest, **{part: other[part]})
+    with pytest.warns(RuntimeWarning, match=r"checkpoint.npz is damaged: its checksum does not"):
+        assert equal(folder.load(IDENTITY), checkpoint(2))
+
+
+def test_the_checksum_of_final_weights_is_looked_at(folder):
+    last = checkpoint(3)
+    folder.finish(last.arrays, last.epochs, {})
+    forged(folder.weights, W1=last.arrays["W1"] - 2)
+    with pytest.raises(FileError, match=r"weights.npz is damaged: its checksum does not fit"):
+        folder.final()
+
+
+def test_checkpoints_of_another_version_are_refused(folder):
+    text = header_of(folder.newest, format="sbp checkpoint 0")
+    checksum = hashlib.sha256(str(text).encode()).hexdigest()
+    forged(folder.newest, header=text, checksum=np.array(checksum))
+    with pytest.warns(RuntimeWarning, match="of this version: its format is 'sbp checkpoint 0'"):
+        assert equal(folder.load(IDENTITY), checkpoint(2))
+
+
+def test_a_new_run_takes_the_place_of_the_old_one(folder):
+    last = checkpoint(3)
+    folder.finish(last.arrays, last.epochs, {})
+    old = {path: path.read_bytes() for path in folder.files}
+    again = RunFolder(folder.path)
+    again.save(checkpoint(1))
+    assert [path.exists() for path in folder.files] == [True, False, False, False]
+    assert equal(again.load(IDENTITY), checkpoint(1))
+    # Killed before it had removed them: what is left of the old run is known by its number.
+    for path in (folder.previous, folder.weights, folder.history):
+        path.write_bytes(old[path])
+    assert not RunFolder(folder.path).saved().finished
+    assert len(RunFolder(folder.path).saved().history["epochs"]) == 1
+
+
+def test_what_is_older_than_the_weights_beside_it_is_not_gone_on_with(folder):
+    """A run is finished at once, and killed before it has removed the old one's checkpoints."""
+    old = {path: path.read_bytes() for path in (folder.newest, folder.previous)}
+    last, again = checkpoint(4), RunFolder(folder.path)
+    again.finish(last.arrays, last.epochs, {})
+    assert not folder.newest.exists()
+    assert not folder.previous.exists()
+    for path, content in old.items():
+        path.write_bytes(content)
+    with pytest.raises(FileError, match=r"checkpoint.npz is older than the weights beside it"):
+        RunFolder(folder.path).load(IDENTITY)
+    assert RunFolder(folder.path).saved().finished
 
 
 def test_two_truncated_checkpoints_are_an_error(folder):

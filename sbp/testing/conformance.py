@@ -269,6 +269,19 @@ def single(neuron: Neuron, weights: list[int], size: int = 1, period: int = 3) -
     )
 
 
+@pytest.mark.parametrize("refractory", [33, 40, 63])
+def test_a_neuron_stays_dead_through_a_long_silence(engine: Subject, refractory: int) -> None:
+    """Whether or not anything reaches it meanwhile, it is dead for ``refractory - 1`` steps."""
+    program = single(Neuron(threshold=199, refractory=refractory), [200], period=1)
+    shown = np.zeros((3 * refractory, 1), int)
+    # It fires; then it is reached within its dead time, in the last step of it and in the next.
+    shown[[0, refractory - 3, refractory - 1, refractory, 2 * refractory, 2 * refractory + 1]] = 1
+    for record in (Record(spikes=["p"]), EVERYTHING):
+        found = engine.run(program, program.state(), {"input": shown}, record=record)
+        assert_same(reference(program, program.state(), {"input": shown}, record=record), found)
+        assert np.flatnonzero(found.spikes["p"]).tolist() == [1, 1 + refractory, 1 + 2 * refractory]
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("beyond", [-64, 0, 64])
 def test_the_bias_takes_a_membrane_out_of_its_register(
@@ -289,6 +302,17 @@ def test_the_bias_takes_a_membrane_out_of_its_register(
     assert_same(expected, engine.run(program, program.state(), stimulus, record=EVERYTHING))
     bare = engine.run(program, program.state(), stimulus)
     assert bare.counters == expected.counters
+
+
+def test_both_registers_of_a_neuron_wrap_in_one_step(engine: Subject) -> None:
+    """The current just above its register, where the bias takes the membrane out below: two."""
+    program = single(Neuron(bias=-(4095 << 7)), [*[255 << 7] * 4, 4 << 7, 1])
+    assert sum([*[255 << 7] * 4, 4 << 7, 1]) * 64 == 2**23 + 64
+    stimulus = {"input": np.ones((2, 1), int)}
+    expected = reference(program, program.state(), stimulus, record=EVERYTHING)
+    found = engine.run(program, program.state(), stimulus, record=EVERYTHING)
+    assert_same(expected, found)
+    assert found.faults()["register wraps"] == 4
 
 
 def test_sums_beyond_32_bits(engine: Subject) -> None:
@@ -397,18 +421,19 @@ def test_windows_and_phases_are_recorded_and_nothing_else(engine: Subject) -> No
 # --- strict mode --------------------------------------------------------------------------------
 
 
-def stray() -> tuple[Program, State]:
-    """Every projection of a circuit learns where it must not, and one in a scheduled phase too."""
+def stray(first: str = "b") -> tuple[Program, State]:
+    """Both projections of a circuit learn in a phase where they must not; `first` sends one."""
     excited = Neuron(bias=4000 << 5, threshold=1)  # fires in every step
+    both = (
+        Projection("b", "a", "plastic", MatrixWeight("V"), "all-to-all"),
+        Projection("a", "b", "plastic", MatrixWeight("W"), "all-to-all"),
+    )
     circuit = Circuit(
         name="stray",
         sizes=(3, 2),
         sources=(Source("input", 3, 0),),
         populations=(Population("a", 3, excited), Population("b", 2, excited)),
-        projections=(
-            Projection("b", "a", "plastic", MatrixWeight("V"), "all-to-all"),
-            Projection("a", "b", "plastic", MatrixWeight("W"), "all-to-all"),
-        ),
+        projections=tuple(sorted(both, key=lambda projection: projection.source != first)),
         phases=(Phase(fires=("a", "b"), learns=("V", "W")), Phase(fires=("a", "b"))),
         parameters=(Parameter("V", 3, 2), Parameter("W", 2, 3)),
     )
@@ -429,9 +454,10 @@ def test_strict_mode_names_the_first_fault(engine: Subject) -> None:
         engine.run(program, state, stimulus, strict=True)
     assert engine.run(program, state, stimulus).faults()["register wraps"] == 3
 
-    program, state = stray()
-    with pytest.raises(ChipError, match=r"unscheduled learning in b->a at step 1 \(phase 1\)"):
-        engine.run(program, state, None, 6, strict=True)
+    for first, named in (("a", "a->b"), ("b", "b->a")):
+        program, state = stray(first)
+        with pytest.raises(ChipError, match=rf"learning in {named} at step 1 \(phase 1\)"):
+            engine.run(program, state, None, 6, strict=True)
     found = engine.run(program, state, None, 6)
     # 3 steps in phase 1, 6 synapses in each of two projections; 6 steps of -2 from 0.
     assert found.faults()["coincidences outside the learning phases"] == 36

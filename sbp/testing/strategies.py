@@ -127,17 +127,21 @@ def twins(draw: Draw) -> Circuit:
     size, n_pre = draw(st.integers(1, 6)), draw(st.integers(1, 6))
     lively = Neuron(threshold=1000, refractory=draw(st.sampled_from([1, 2])))
     targets = [f"t{i}" for i in range(draw(st.integers(2, 4)))]
-    # What comes at once, over delays that are alike, meets.
-    phases = st.one_of(st.just(0), st.just(0), st.integers(0, period - 1))
-    some = st.sampled_from([0, 0, 0, 1, period])
-    sources = [Source("first", n_pre, draw(phases)), Source("all", size, draw(phases))]
-    projections = [Projection("first", "a", "f", 2000, delay=draw(some))]
-    together = draw(some)
-    projections += [Projection("all", t, "f", 2000, delay=together) for t in targets]
-    if draw(st.integers(0, 3)):
-        sources.append(Source("one", size, draw(phases)))
-        one = draw(st.sampled_from(targets))
-        projections.append(Projection("one", one, "f", 2000, delay=draw(some)))
+    # Targets learn when they fire together with `a`: mostly everything comes at one moment.
+    moments = st.tuples(st.integers(0, period - 1), st.sampled_from([0, 1, period]))
+    together, strays = draw(moments), draw(st.sampled_from([False, False, False, True]))
+
+    def arrival(source: str, width: int, into: list[str]) -> None:
+        phase, delay = draw(moments) if strays else together
+        sources.append(Source(source, width, phase))
+        projections.extend(Projection(source, t, "f", 2000, delay=delay) for t in into)
+
+    sources: list[Source] = []
+    projections: list[Projection] = []
+    arrival("first", n_pre, ["a"])
+    arrival("all", size, targets)
+    for _ in range(draw(st.sampled_from([0, 1, 1, 2]))):
+        arrival(f"one{len(sources)}", size, [draw(st.sampled_from(targets))])
     for target in targets:
         weight = MatrixWeight(
             "W",
