@@ -377,8 +377,8 @@ for copies, fired in ((1, False), (2, True)):
 # - A Loihi neuron is integer arithmetic: decay, add, compare, fire. We predicted it
 #   exactly.
 # - Without memory ($d_u = d_v = 4096$) it is a comparison of the inputs of one step.
-# - A **relay** (bias $-8192$) is closed until a **gate** lifts it to just below its
-#   threshold.
+# - A **relay** (bias $-8192$) is closed until a **gate** lifts it, as a rule to
+#   half of its threshold.
 # - How far it is lifted decides what the input is compared with: 0, ½ or 1.
 #
 # Next: [who sends the gate spikes?](02_gating_chain.ipynb)

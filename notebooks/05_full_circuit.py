@@ -14,7 +14,7 @@
 # [gates](../book/notation.md#term-gate). On this page one digit goes through all of
 # them. At every step we compute beside the spikes what backpropagation asks for, and
 # assert that the two are the same. At the end you can say why this circuit *is*
-# backpropagation, and in which two points it is not.
+# backpropagation, and what about it is not the textbook's.
 #
 # **You will**
 # - write down the [algebra](../book/notation.md#term-algebra) of one step of
@@ -347,12 +347,14 @@ print(f"all {W1.size + W2.size:,} weights equal after {count} samples")
 #
 # Yes: the error of the hidden layer is $W_2^T d$, the output error sent back through
 # the weights themselves, multiplied by the derivative; nothing approximates it, and no
-# computer outside calculates it. Two things are not what a textbook would do. The
-# derivative is that of a ramp instead of a step, as in every network of binary neurons;
-# and the hidden error is reduced to its sign. What that costs cannot be read from one
-# step: the cosine between a vector and its sign is about 0.8 for any vector of random
-# numbers. It has to be learned both ways. The same network trained off the chip, with
-# the size of the error and all else that the chip's rule may not use, gets somewhat
+# computer outside calculates it. Some things are not what a textbook would do. The
+# derivative is that of a ramp instead of a step, as in every network of binary neurons.
+# The error of an output is -1, 0 or 1, that of a hidden neuron is reduced to its sign,
+# every step has one size, and weights have eight bits and hard bounds. What that costs
+# cannot be read from one step; it has to be learned both ways. Taken from the chip's
+# rule, the sign costs nothing that eight runs can tell, and put into the textbook's it
+# costs whole classes: [what each idealisation costs](../book/meaning.md). The same
+# network trained off the chip, with all that the chip's rule may not use, gets somewhat
 # further: claim `off-chip-baseline` on [the status page](../results/status.md).
 
 # %% [markdown]

@@ -36,6 +36,7 @@ def has_shapes(function):
 
 def checked(function):
     """`function`, looked at; a violation passes only as a refusal of its own."""
+    function = inspect.unwrap(function)  # once is enough
     names = {**typing.__dict__, **TYPES, **function.__globals__}
     hinted = types.FunctionType(
         function.__code__, function.__globals__, function.__name__, function.__defaults__,

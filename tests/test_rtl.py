@@ -146,7 +146,7 @@ def threshold_met():
             (Projection("s", "a", "copy", 520), Projection("s", "a", "copy", 520, delay=1),
              Projection("s", "a", "copy", 4, delay=1)), (Phase(), Phase(), Phase()),
         ),
-        {"s": [[1, 0], [0, 1], [1, 1]]},
+        {"s": np.array([[1, 0], [0, 1], [1, 1]])},
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from sbp.circuits import (
@@ -78,7 +79,7 @@ def opened_in(fig, gid):
 def test_pictures_draw_a_removed_gate_shut():
     chain = without(gating_chain(25, 4), "g2", "s2")
     program = lower(chain)
-    stimulus = {"input": [[1] * 25, [1] * 25]}
+    stimulus = {"input": np.ones((2, 25), int)}
     run = compiled.run(program, program.state(), stimulus, record=ALL_SPIKES)
     assert opened_in(raster(run), "open") == ["open s1", "open s3", "open s4"]
     assert opened_in(phase_diagram(chain), "fires") == ["fires s1 1", "fires s3 3", "fires s4 4"]
@@ -90,7 +91,7 @@ def test_pictures_draw_a_removed_gate_shut():
 
 def test_a_ring_that_stops_opens_nothing_in_the_next_sample():
     program = lower(without(gating_chain(4, 2), "g2", "g0"))
-    run = compiled.run(program, program.state(), {"input": [[1] * 4] * 2}, record=ALL_SPIKES)
+    run = compiled.run(program, program.state(), {"input": np.ones((2, 4), int)}, record=ALL_SPIKES)
     assert opened_in(raster(run, samples=0), "open") == ["open s1", "open s2"]
     assert opened_in(raster(run, samples=1), "open") == []
 

@@ -94,7 +94,7 @@ def test_a_file_holds_all_of_it(tmp_path):
 
 
 def test_a_target_that_is_not_one_hot_is_kept(tmp_path):
-    stimulus = {"input": np.ones((2, 6), int), "target": [[1, 1, 0], [0, 0, 0]]}
+    stimulus = {"input": np.ones((2, 6), int), "target": np.array([[1, 1, 0], [0, 0, 0]])}
     weights = {"W": np.zeros((3, 6), int)}
     made = trace.record(registry.build("single_layer", (6, 3)), stimulus, weights)
     read = trace.read(trace.write(made, tmp_path / "t.npz"))
@@ -205,7 +205,7 @@ def test_a_circuit_of_ones_own(tmp_path, sbp, refused):
         projections=(Projection("sound", "a", "copy", 520), Projection("light", "b", "copy", 2048)),
         phases=(Phase(("b",)), Phase(("a",))),
     )
-    stimulus = {"sound": [[1, 0, 1], [0, 1, 0]], "light": [[1, 1], [0, 1]]}
+    stimulus = {"sound": np.array([[1, 0, 1], [0, 1, 0]]), "light": np.array([[1, 1], [0, 1]])}
     made = trace.record(relay, stimulus)
     path = trace.write(made, tmp_path / "t.npz")
     # sound 3, light 3, a 3; b 2, for what light sends in the last step acts after the end.

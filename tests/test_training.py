@@ -327,7 +327,7 @@ def test_task_and_data_have_to_fit(digits):
 def test_one_hot_wraps_nothing(labels, message):
     with pytest.raises(SpecError, match=message):
         one_hot(np.array(labels), 10)
-    assert one_hot([], 3).shape == (0, 3)
+    assert one_hot(np.array([], int), 3).shape == (0, 3)
     assert one_hot(np.array([2, 0], np.uint8), 3).tolist() == [[0, 0, 1], [1, 0, 0]]
 
 

@@ -531,7 +531,7 @@ def _traces(card: Mapping[str, Any]) -> list[str]:
         "`faults.md`.",
         "",
         *table(
-            ("trace", "circuit", "samples", "steps", "spikes", "faults seen"),
+            ("trace", "circuit", "samples", "steps", "spikes, sources' too", "faults seen"),
             (
                 (
                     f"`{r['file']}`", f"{r['circuit']} {'-'.join(map(str, r['sizes']))}",

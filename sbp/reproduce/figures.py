@@ -133,7 +133,7 @@ def settings(claim: Claim, details: Mapping[str, Any]) -> Picture:
     fig = _titled(claim, 3.4)
     panels = fig.subplots(1, len(kept), sharey=True, squeeze=False)[0]
     said = []
-    aim = claim.quantities[0].expected or 0.0
+    aim = next(q.expected for q in claim.quantities if q.expected is not None)
     for ax, (name, one) in zip(panels, kept.items(), strict=True):
         rows = 100 * np.array(one["halves"]["spike"], float)
         halves = np.arange(1, rows.shape[1] + 1) / 2
@@ -166,9 +166,11 @@ def replayed(claim: Claim, details: Mapping[str, Any]) -> Picture:
         ):  # fmt: skip
             ax.plot(epochs, table[:, column], style, color=colour, label=name)
             for quantity in claim.quantities:
-                if quantity.name == f"{name}, threshold {threshold}":
-                    aim = 100 * (quantity.expected or 0.0)
-                    ax.plot(claim.epochs, aim, "o", color=colour, mfc="none", ms=9)
+                named = quantity.name == f"{name}, threshold {threshold}"
+                if named and quantity.expected is not None:
+                    ax.plot(
+                        claim.epochs, 100 * quantity.expected, "o", color=colour, mfc="none", ms=9
+                    )
         ax.set_title(f"threshold {threshold}", fontsize=9)
         ax.set_xlabel("epoch")
         said.append(f"threshold {threshold}: exact {table[-1, 3]:.2f} %, spike "

@@ -80,8 +80,17 @@ def _numbers(row: Verdict, quantity: Quantity) -> tuple[str, str]:
 def _summary(row: Verdict) -> tuple[str, ...]:
     name, first = row.claim.id, row.claim.quantities[0]
     said, measured = _numbers(row, first)
-    further = _best_and_last(row)
-    return f"[{name}](#{name}): {first.name}", said, measured + further, f"**{row.status}**"
+    measured += _best_and_last(row) + _decided_by(row)
+    return f"[{name}](#{name}): {first.name}", said, measured, f"**{row.status}**"
+
+
+def _decided_by(row: Verdict) -> str:
+    """Where the first quantity decides nothing, the first one that does."""
+    deciding = [quantity for quantity in row.claim.quantities if quantity.decides]
+    if not deciding or deciding[0] is row.claim.quantities[0]:
+        return ""
+    said, measured = _numbers(row, deciding[0])
+    return f"; decided by {deciding[0].name}: {measured}, expected {said}"
 
 
 def _best_and_last(row: Verdict) -> str:

@@ -33,9 +33,9 @@ STYLES = {
     NOT_RUN: "dim",
 }  # fmt: skip
 MEANING = {
-    AGREES: "every number with an expected value lies within its tolerance",
+    AGREES: "every expected value that has a tolerance is met; one without stands beside",
     DIFFERS: "one does not",
-    REPORTED: "measured or modelled; there is no expected value to decide by",
+    REPORTED: "measured or modelled; there is nothing to decide by",
     STALE: "the result was made by other code, data or circuit than the present, or was altered",
     SHORTER: "run, but with fewer epochs, samples or seeds than would decide it",
     NOT_RUN: "there is no result",

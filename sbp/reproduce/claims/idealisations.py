@@ -172,8 +172,8 @@ def prices(claim: Claim, details: Mapping[str, Any]) -> dict[str, list[float]]:
     "the training pictures.  The smoke preset does all of it on mnist-5k, with one seed.",
     why=OURS,
     remark="Large differences are lost classes: an output whose input is 0 or below for all "
-    "pictures of its class has no derivative, in any of these rules, and never fires again.  Where "
-    "no class is lost, no price is more than some tenths of a point.",
+    "pictures of its class has no derivative, in any of these rules, and seldom comes back.  Where "
+    "no class is lost, no price is more than a point, but for hard bounds in the textbook's rule.",
     seeds=8,
     epochs=EPOCHS,
     engine="algebra",
