@@ -151,18 +151,17 @@ def test_network(sizes, seed, bound, samples, copies):
     assert np.array_equal(together.silent, silent)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
-@given(seeds)
+@pytest.mark.parametrize("seed", range(20))
 def test_errors_through_copies_that_many_errors_have_parted(seed):
     """At the bounds, with many outputs wrong at once: what parts in a sample counts in the next."""
     rng = np.random.default_rng(seed)
-    w2 = rng.choice([-256, -254, 252, 254], (12, 6))
-    weights = Weights.chain({"W1": 2 * rng.integers(-60, 128, (6, 8)), "W2": w2})
+    w2 = rng.choice([-254, 254], (12, 6))  # none has parted yet
+    weights = Weights.chain({"W1": 2 * rng.integers(40, 128, (6, 8)), "W2": w2})
     negated, network = copies_of(weights), Network(weights)
-    x, t = samples_of(rng, (8, 6, 12), 12)
+    x, t = rng.random((40, 8)) < 0.5, rng.random((40, 12)) < 0.5
     for row, target in zip(x, t, strict=True):
-        weights, negated, _, _ = by_hand(weights, negated, row.astype(bool), target.astype(bool))
-        network.train(row[None], target[None])
+        weights, negated, _, _ = by_hand(weights, negated, row, target)
+        network.train(row[None].astype(np.uint8), target[None].astype(np.uint8))
         assert network.weights == weights
         assert Weights(network.negated) == negated
 
