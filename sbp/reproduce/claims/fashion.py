@@ -139,10 +139,11 @@ def on_chip(claim: Claim, details: Mapping[str, Any]) -> dict[str, list[float]]:
     ),
     how="60 epochs of the spiking circuit (compiled engine), 3 seeds in each of the three public "
     "settings that learn it: weight exponent -2, which holds every sum that occurred, exponent -1, "
-    "which two of the three seeds pass now and then, and the parameters of the authors' code before "
-    "August 2024, which all three pass, and learn all the same.  Which setting gave the published figure, at which "
-    "checkpoint, and of how many runs it is the best, is not known: against it stands what one "
-    "run reaches in its best half epoch, the mean of 3; the best of the 3 is beside it.",
+    "which two of the three seeds pass now and then, and the parameters of the code of before "
+    "August 2024, which all three pass, and learn all the same.  Which setting gave the published "
+    "figure, at which checkpoint, and of how many runs it is the best, is not known: against it "
+    "stands what one run reaches in its best half epoch, the mean of 3; the best of the 3 is "
+    "beside it.",
     why="Published without a digit after the point (half a point); what one run reaches spreads "
     "by 0.4 points, taken twice.",
     seeds=3,
