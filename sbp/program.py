@@ -365,6 +365,11 @@ class Program:
             For an unknown source, a wrong width, other entries, or unequal numbers of samples.
         """
         sources = {source.name: source for source in self.sources if source.phase >= 0}
+        if not isinstance(stimulus, Mapping):
+            raise SpecError(
+                f"{self.name} circuit: the stimulus is {type(stimulus).__name__}",
+                allowed="a mapping of source to spikes",
+            )
         for name in stimulus:
             if name not in sources:
                 raise SpecError(

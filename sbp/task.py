@@ -5,7 +5,7 @@ Training, evaluation and claims take a task, so that any circuit learns the way 
     Task.of((400, 400, 10))                      # the paper's circuits
     Task.of((400, 400, 400, 10))                 # three layers of weights: the deep circuit
     Task.of((400, 10), circuit="single_layer")
-    Task(my_learning_circuit, my_reading_circuit, answer="o", phase=4)
+    Task(my_learning_circuit, my_reading_circuit, answer="o", phase=3)
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Task:
     answer : str
         The population of `reading` whose spikes are the answer, as wide as the target.
     phase : int
-        The phase of `reading` in which it answers.
+        The phase of `reading` in which it answers, counted from 0.
 
     Raises
     ------
@@ -69,6 +69,12 @@ class Task:
     phase: int = 3
 
     def __post_init__(self) -> None:
+        for circuit in (self.learning, self.reading):
+            if not isinstance(circuit, Circuit):
+                raise SpecError(
+                    f"a task is made of two circuits; one of these is {type(circuit).__name__}",
+                    do="Task.of(sizes, circuit=NAME) makes one of a family's name",
+                )
         what = f"task of the {self.learning.name} circuit"
         phase = whole(what, "phase of the answer", self.phase, 0, self.reading.period - 1)
         object.__setattr__(self, "phase", phase)
@@ -86,6 +92,13 @@ class Task:
                     f"{circuit.name} circuit",
                     allowed=", ".join(needed),
                 )
+        answers = [p for p, at in enumerate(self.reading.phases) if self.answer in at.fires]
+        if answers and phase not in answers:
+            raise SpecError(
+                f"{what}: {self.answer} does not fire in phase {phase} of the "
+                f"{self.reading.name} circuit",
+                allowed=f"phase {', '.join(map(str, answers))}",
+            )
         widths = {
             "input": (_width(self.learning, INPUT), _width(self.reading, INPUT)),
             "target and answer": (

@@ -127,8 +127,17 @@ def check_names(owner: str, given: Iterable[str], known: Iterable[str]) -> None:
             raise SpecError(f"{owner}: the weights {name} are missing")
 
 
+def _check_mapping(owner: str, given: object) -> None:
+    if not isinstance(given, Mapping):
+        raise SpecError(
+            f"{owner}: the weights are {type(given).__name__}",
+            allowed="a mapping of name to matrix",
+        )
+
+
 def _chain_sizes(what: str, matrices: Mapping[str, np.ndarray]) -> tuple[int, ...]:
     """(n_0, .., n_L) of the network's `matrices`; SpecError unless names and shapes chain."""
+    _check_mapping(what, matrices)
     known = ("W",) if "W" in matrices else layer_names(max(len(matrices), 1))
     if known[0] not in matrices:
         raise SpecError(f"{what}: the weights {known[0]} are missing")
@@ -217,6 +226,7 @@ class Weights(Mapping[str, np.ndarray]):
             For a missing or unknown name, another shape, or a matrix a chip could not hold.
         """
         parameters = tuple(parameters)
+        _check_mapping(what, matrices)
         check_names(what, matrices, (name for name, _, _ in parameters))
         return cls(
             {

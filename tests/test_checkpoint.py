@@ -424,7 +424,7 @@ def test_a_run_of_another_circuit_is_not_gone_on_with(digits, tmp_path):
     train(digits, Settings("compiled", 4, 1), folder=folder)
     with pytest.raises(FileError, match="belongs to another run: program_digest is"):
         train(digits, Settings("compiled", 4, 2), task=task, folder=folder, resume=True)
-    with pytest.raises(SpecError, match="the algebra does not compute what the learning circuit d"):
+    with pytest.raises(SpecError, match="the algebra does not compute what the learning circuit of"):
         next(fit(task, digits, "algebra"))
 
 

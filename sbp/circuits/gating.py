@@ -26,6 +26,7 @@ from sbp.spec import (
     Source,
     check_sizes,
     is_whole,
+    whole,
 )
 
 BIAS = -8192  #: holds an ungated relay far below threshold, whatever the weight exponent
@@ -204,6 +205,12 @@ class Wiring:
         `kind` is a name of `ParameterSet.kinds`; `one_to_one` overrides a gate's all-to-all
         pattern, for populations that gate each other neuron by neuron.
         """
+        if kind not in self.numbers.kinds:
+            raise SpecError(
+                f"{source} -> {targets}: no kind of synapse is called {kind!r}",
+                allowed=", ".join(self.numbers.kinds),
+                do="any other is a Projection with a label of its own",
+            )
         weight, pattern = self.numbers.kinds[kind]
         if one_to_one:
             pattern = "one-to-one"
@@ -241,6 +248,8 @@ def ring_phases(
     length: int, fires: dict[int, Phase], note_otherwise: str = ""
 ) -> tuple[Phase, ...]:
     """Phases 0 .. length-1 with the ring's own firing, g(p+1) in phase p, added to each."""
+    for p in fires:
+        whole("ring", "phase", p, 0, length - 1)
     phases = []
     for p in range(length):
         phase = fires.get(p, Phase(note=note_otherwise))

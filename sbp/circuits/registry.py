@@ -32,7 +32,7 @@ from sbp.circuits.deep import deep_circuit
 from sbp.circuits.gating import gating_chain
 from sbp.circuits.inference import inference_circuit
 from sbp.circuits.single_layer import single_layer_circuit
-from sbp.errors import SpecError, did_you_mean
+from sbp.errors import SbpError, SpecError, brief, did_you_mean
 from sbp.spec import Circuit, check_sizes
 
 GROUP = "sbp.circuits"  #: entry points of other packages
@@ -146,7 +146,14 @@ def build(
                 f"{name} circuit: {option} is {given[option]!r}",
                 allowed=f"only {DEFAULTS[option]!r}: this circuit has no choice there",
             )
-    circuit = builder(sizes, **given)
+    try:
+        circuit = builder(sizes, **given)
+    except Exception as error:
+        if name in OWN or isinstance(error, SbpError):
+            raise
+        raise SpecError(
+            f"the circuit {name} cannot be built: {type(error).__name__}: {brief(error)}"
+        ) from error
     if not isinstance(circuit, Circuit):
         raise SpecError(f"the circuit {name} is {circuit!r}", allowed="a Circuit")
     if fixed_ring not in (None, circuit.period):

@@ -19,9 +19,10 @@ import importlib
 from importlib import metadata
 from typing import Any
 
-from sbp.engines.protocol import Engine, Session, check_options
-from sbp.errors import SpecError, did_you_mean
+from sbp.engines.protocol import Engine, Session, check_options, check_program
+from sbp.errors import SpecError, brief, did_you_mean
 from sbp.program import Program, State
+from sbp.spec import whole
 
 GROUP = "sbp.engines"  #: entry points of other packages
 OWN = ("reference", "compiled", "lava")  #: modules here, each with an ``ENGINE``
@@ -62,7 +63,7 @@ def get(name: str) -> Engine:
             f"{label} cannot be loaded: {error}",
             do="repair or uninstall the package that brings it",
         ) from error
-    if not isinstance(found, Engine):
+    if isinstance(found, type) or not isinstance(found, Engine):
         raise SpecError(f"{label} is {found!r}", allowed="an sbp.engines.Engine")
     return found
 
@@ -76,6 +77,8 @@ def available() -> dict[str, str]:
             lines[name] = engine.missing() or f"ready: {engine.description}"
         except SpecError as error:
             lines[name] = f"broken: {error}"
+        except Exception as error:  # whatever a stranger's module raises
+            lines[name] = f"broken: {brief(error)}"
     return lines
 
 
@@ -89,7 +92,21 @@ def session(name: str, program: Program, state: State, **options: Any) -> Sessio
     """
     engine = get(name)
     check_options(engine, options)
+    check_program(program)
     return engine.session(program, state, **options)
 
 
-__all__ = ["Engine", "Session", "available", "get", "names", "session"]
+def chunk(name: str, **options: Any) -> int:
+    """Samples that the engine called `name` runs at once, 1 or more.
+
+    Raises
+    ------
+    SpecError
+        For an unknown name, an option that the engine does not have, or no such number.
+    """
+    engine = get(name)
+    check_options(engine, options)
+    return whole(f"engine {name}", "chunk", engine.chunk(**options), 1, 2**31)
+
+
+__all__ = ["Engine", "Session", "available", "chunk", "get", "names", "session"]

@@ -145,8 +145,18 @@ class Engine(Protocol):
     ) -> Run:
         """Open a session, run once, and end it; as `Session.run`."""
         check_options(self, options)
+        check_program(program)
         with self.session(program, state, **options) as session:
             return session.run(stimulus, steps, record=record, strict=strict)
+
+
+def check_program(program: Program) -> None:
+    """Raise SpecError for a circuit that was not lowered."""
+    if not hasattr(program, "check_state"):
+        raise SpecError(
+            f"an engine runs a program, not a {type(program).__name__}",
+            do="sbp.lower(circuit) makes one",
+        )
 
 
 def check_options(engine: Engine, options: Mapping[str, Any]) -> None:

@@ -10,13 +10,12 @@ import numpy as np
 from sbp import algebra, engines
 from sbp.errors import SpecError
 from sbp.learn.checkpoint import matrices, named
-from sbp.learn.measures import Watch, circuit_outputs
+from sbp.learn.measures import Watch, check_backpropagation, circuit_outputs
 from sbp.program import Program
 from sbp.run import Counters, faults
 from sbp.task import Task
 from sbp.weights import Weights
 
-BACKPROPAGATION = ("learning", "deep", "single_layer")  #: circuits that the algebra stands for
 CHUNK = 4000  #: samples the algebra learns between two looks at the clock
 
 
@@ -89,7 +88,7 @@ class AlgebraLearner:
         *,
         copies: bool = True,
     ) -> None:
-        _check_backprop(task)
+        check_backpropagation(task)
         self.chunk = CHUNK
         if arrays is None:
             self._network = algebra.Network(weights, copies)
@@ -125,22 +124,6 @@ class AlgebraLearner:
         pass
 
 
-def _check_backprop(task: Task) -> None:
-    """Raise SpecError unless the circuit is one that computes what the algebra computes."""
-    learning = task.learning
-    if learning.name in BACKPROPAGATION:
-        ours = Task.of(
-            learning.sizes, learning.weight_exponent, learning.name, learning.parameter_set
-        )
-        if ours.learning_program.digest == task.learning_program.digest:
-            return
-    raise SpecError(
-        f"the algebra does not compute what the {learning.name} circuit does",
-        allowed=f"the circuits {', '.join(BACKPROPAGATION)}",
-        do="train with an engine, such as compiled",
-    )
-
-
 class CircuitLearner:
     """Learning by the spiking circuit of a task on one of the engines.
 
@@ -172,7 +155,7 @@ class CircuitLearner:
         self.engine, self.task, self.strict, self.options = engine, task, strict, options or {}
         self.program: Program | None = task.learning_program
         self._program = task.learning_program
-        self.chunk = engines.get(engine).chunk(**self.options)
+        self.chunk = engines.chunk(engine, **self.options)
         self.counters: Counters | None = Counters.zeros(self._program)
         state = self._program.state(weights)
         if arrays is not None:

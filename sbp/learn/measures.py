@@ -82,12 +82,55 @@ def one_hot(labels: Integer[np.ndarray, "k"], n: int) -> UInt8[np.ndarray, "k {n
 
 
 def task_of(weights: Mapping[str, np.ndarray], history: Mapping[str, Any] | None = None) -> Task:
-    """The task of a trained network; its `history` tells weight exponent and circuit, if any."""
-    chain, known = Weights.chain(weights), history or {}
-    circuit = known.get("circuit") or ("single_layer" if "W" in chain else None)
-    return Task.of(
-        chain.sizes, known.get("weight_exponent", 0), circuit, known.get("parameters", "released")
+    """The task of a trained network; its `history` tells weight exponent and circuit, if any.
+
+    Raises
+    ------
+    SpecError
+        For weights that are not a network's, or a history that names another circuit than was
+        trained.
+    """
+    known = history or {}
+    circuit = known.get("circuit")
+    if circuit and "sizes" in known:
+        sizes = known["sizes"]
+    else:
+        chain = Weights.chain(weights)
+        sizes, circuit = chain.sizes, circuit or ("single_layer" if "W" in chain else None)
+    task = Task.of(
+        sizes, known.get("weight_exponent", 0), circuit, known.get("parameters", "released")
     )
+    digest = task.learning_program.digest
+    if known.get("program_digest", digest) != digest:
+        raise SpecError(
+            f"this network was trained in another circuit than {task.learning.name} "
+            f"{'-'.join(map(str, sizes))}",
+            do="give the task that it was trained with: task=...",
+        )
+    return task
+
+
+def check_backpropagation(task: Task) -> None:
+    """Raise SpecError unless the algebra computes what the circuits of `task` do."""
+    learning = task.learning
+    if learning.name in algebra.CIRCUITS:
+        ours = Task.of(
+            learning.sizes, learning.weight_exponent, learning.name, learning.parameter_set
+        )
+        if _said(ours) == _said(task):
+            return
+    raise SpecError(
+        f"the algebra does not compute what the {learning.name} circuit of this task does, "
+        "or how it is read",
+        allowed=f"the circuits {', '.join(algebra.CIRCUITS)}",
+        do="use an engine, such as compiled",
+    )
+
+
+def _said(task: Task) -> tuple[str, str, str, int]:
+    """What a task computes."""
+    programs = task.learning_program, task.reading_program
+    return programs[0].digest, programs[1].digest, task.answer, task.phase
 
 
 def circuit_outputs(
@@ -107,7 +150,7 @@ def circuit_outputs(
     sums : ndarray of int32, shape (n, n_o)
         a_L, read from the output layer's synaptic current (weight units).
     """
-    chunk = engines.get(engine).chunk(**options)
+    chunk = engines.chunk(engine, **options)
     program = task.reading_program
     answer, phase = task.answer, task.phase
     record = Record(spikes=(answer,), u=(answer,), phases=(phase,))
@@ -154,8 +197,14 @@ def outputs(
     Raises
     ------
     SpecError
-        If the weights do not fit the inputs, the task or the chip.
+        If the weights do not fit the inputs, the task or the chip; for an engine or an option
+        that there is not, or a task that the algebra does not compute.
     """
+    if engine == "algebra":
+        if options:
+            raise SpecError(f"the algebra has no option {min(options)!r}")
+        if task is not None:
+            check_backpropagation(task)
     task = task or task_of(weights)
     weights = task.check(weights)
     if inputs.shape[1] != task.n_inputs or n_classes not in (None, task.n_classes):

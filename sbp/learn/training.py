@@ -101,6 +101,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         _check_engine(self.engine)
+        if self.strict and self.engine == "algebra":
+            raise SpecError("strict watches a circuit", do="choose another engine than algebra")
         several = isinstance(self.hidden, Sequence) and not isinstance(self.hidden, str)
         layers = [
             whole("training", "hidden", size, 1, MAX_SIZE)
@@ -271,12 +273,20 @@ class Training:
         saved: Checkpoint | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
+        for given, kind in ((task, Task), (dataset, Dataset)):
+            if not isinstance(given, kind):
+                raise SpecError(
+                    f"training takes a {kind.__name__}, not a {type(given).__name__}",
+                    do="Task.of(sizes) and sbp.learn.data.load(name) make them",
+                )
         if (task.n_inputs, task.n_classes) != (dataset.n_inputs, dataset.n_classes):
             raise SpecError(
                 f"the network is {'-'.join(map(str, task.sizes))}, data set {dataset.name} has "
                 f"{dataset.n_inputs} inputs and {dataset.n_classes} classes",
                 do="give the network the sizes of the data",
             )
+        if inputs is not None and not callable(inputs):
+            raise SpecError("inputs is no function", allowed="one that is given an epoch's number")
         self.task, self.dataset, self.settings = task, dataset, settings
         self.at = _Place()
         self._inputs, self._drawn = inputs, (0, dataset.x_train, np.empty(0, np.int64))
@@ -377,8 +387,11 @@ class Training:
     def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Inputs of an epoch and the order in which they are learned."""
         if self._drawn[0] != epoch:
+            n = len(self.dataset.x_train)
             inputs = self._inputs(epoch) if self._inputs else self.dataset.x_train
-            order = epoch_order(self.settings.seed, epoch, len(self.dataset.x_train))
+            if len(inputs) != n:
+                raise SpecError(f"epoch {epoch}: {len(inputs)} inputs", allowed=f"{n}")
+            order = epoch_order(self.settings.seed, epoch, n)
             self._drawn = epoch, inputs, order
         return self._drawn[1:]
 
@@ -548,7 +561,11 @@ def train(
     FileError
         If the folder cannot be written, or its checkpoints cannot be used.
     """
-    task = task or settings.task(dataset)
+    circuit = settings.circuit
+    if task is None:
+        task = settings.task(dataset)
+    elif circuit is None:
+        circuit = task.learning.name
     if inputs is None and settings.shift:
         inputs = Shifts.of(dataset, settings.shift, settings.seed)
     identity = _identity(dataset, settings, task, options)
@@ -557,9 +574,9 @@ def train(
         **(facts or {}),
         "epochs_asked": settings.epochs,
         "evaluations": settings.evaluations,
-        "circuit": settings.circuit,
-        "weight_exponent": settings.weight_exponent,
-        "parameters": settings.parameters,
+        "circuit": circuit,
+        "weight_exponent": task.learning.weight_exponent,
+        "parameters": task.learning.parameter_set,
         "options": dict(options or {}),
     }
     with ExitStack() as stack:
