@@ -28,6 +28,7 @@ from sbp.learn.checkpoint import Checkpoint, RunFolder
 from sbp.learn.training import Settings, fit, train
 from sbp.spec import LearningRule
 from sbp.task import Task
+from sbp.weights import Weights
 
 CHUNK = 10
 
@@ -333,6 +334,18 @@ def test_the_checksum_of_final_weights_is_looked_at(folder):
         folder.final()
 
 
+@pytest.mark.parametrize("names", [("W2", "W1"), ("about", "file"), ("*", "matrix:W1")])
+def test_matrices_may_be_called_anything(tmp_path, names):
+    """Also what archives and chains call their own."""
+    first, folder = checkpoint(2), RunFolder(tmp_path)
+    weights = Weights(dict(zip(names, first.arrays.values(), strict=True)))
+    folder.save(replace(first, arrays=checkpoints.named(weights)))
+    assert folder.saved().weights == weights
+    folder.finish(weights, first.epochs, {})
+    assert folder.final().weights == weights
+    assert checkpoints.load_weights(folder.weights) == weights
+
+
 def test_checkpoints_of_another_version_are_refused(folder):
     text = header_of(folder.newest, format="sbp checkpoint 0")
     checksum = hashlib.sha256(str(text).encode()).hexdigest()
@@ -424,7 +437,9 @@ def test_a_run_of_another_circuit_is_not_gone_on_with(digits, tmp_path):
     train(digits, Settings("compiled", 4, 1), folder=folder)
     with pytest.raises(FileError, match="belongs to another run: program_digest is"):
         train(digits, Settings("compiled", 4, 2), task=task, folder=folder, resume=True)
-    with pytest.raises(SpecError, match="the algebra does not compute what the learning circuit of"):
+    with pytest.raises(
+        SpecError, match="the algebra does not compute what the learning circuit of"
+    ):
         next(fit(task, digits, "algebra"))
 
 

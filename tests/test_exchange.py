@@ -522,6 +522,18 @@ def test_without_the_package_nir(refused, run, tmp_path, monkeypatch):
         assert "pip install 'spiking-backprop[nir]'" in refused(*words)
 
 
+def test_one_layer_there_and_back(sbp, tmp_path):
+    """Its only matrix is called W here, and W1 by who reads it."""
+    run, file, out = tmp_path / "run", tmp_path / "n.nir", tmp_path / "out"
+    assert sbp("train", "--circuit", "single_layer", "--samples", 40, "--epochs", 1,
+               "--out", run)[0] == 0  # fmt: skip
+    assert sbp("export", run, file)[0] == 0
+    assert sbp("import", file, "--out", out)[0] == 0
+    before, after = checkpoint.load_weights(run), checkpoint.load_weights(out)
+    assert np.array_equal(before["W"], after["W1"])
+    assert sbp("plot", "weights", run, "--out", tmp_path / "w.png")[0] == 0
+
+
 def test_names_written_out_for_speed():
     assert command.FORMATS == exchange.FORMATS
     assert command.MODELS == exchange.MODELS

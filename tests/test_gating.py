@@ -11,14 +11,14 @@ from sbp.circuits import (
     registry,
     single_layer_circuit,
 )
-from sbp.circuits.gating import BEFORE_AUGUST_2024, RELEASED, parameter_set
+from sbp.circuits.gating import BEFORE_AUGUST_2024, RELEASED, Wiring, parameter_set, ring_phases
 from sbp.difference import first_difference
 from sbp.engines import compiled
 from sbp.errors import SpecError
 from sbp.loihi import mantissa_exponent
 from sbp.program import lower
 from sbp.run import ALL_SPIKES
-from sbp.spec import MatrixWeight
+from sbp.spec import MatrixWeight, Phase
 
 DIGESTS = {
     ("learning", (400, 400, 10)): "ff7d9b49cfbd13d5a6f48f96c7ccded5",
@@ -187,3 +187,11 @@ def test_every_family_by_name():
     )
     assert registry.build("deep", [5, 4, 3, 2], ring=17) == deep_circuit((5, 4, 3, 2))
     assert registry.build("gating_chain", (6, 6, 6), ring=2) == gating_chain(6, 2, 2)
+
+
+def test_what_the_building_blocks_refuse():
+    with pytest.raises(SpecError, match="x -> s: no kind of synapse is called 'inhibit'; allowed"):
+        Wiring().connect("x", "s", "inhibit")
+    for phase in (3, -1):
+        with pytest.raises(SpecError, match=f"phase is {phase}; allowed: a whole number from 0 to"):
+            ring_phases(3, {phase: Phase()})

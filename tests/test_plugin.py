@@ -103,3 +103,81 @@ assert run.counters.spikes.sum() == 10 + 15
 print("guest_relay" in registry.families())
 """)  # fmt: skip
     assert (code, out) == (0, "True\n"), err
+
+
+def test_a_circuit_from_outside_learns(python):
+    """Matrices of other names, in every command that takes a run; also of an unfinished one."""
+    train = ("-m", "sbp", "train", "--circuit", "guest_net", "--engine", "compiled", "--hidden", 6)
+    where = ("--samples", 30, "--out", "run")
+    code, out, err = python(*train, "--epochs", 1, *where)
+    assert code == 0, err
+    for command in (
+        ("evaluate", "run"), ("plot", "raster", "run"), ("plot", "weights", "run"),
+        ("trace", "run", "--samples", "0:2", "--out", "t.npz"), ("verify", "t.npz"),
+        ("program", "write", "guest_net", "--sizes", "64-6-10", "--weights", "run", "net.sbp"),
+    ):  # fmt: skip
+        code, out, err = python("-m", "sbp", *command)
+        assert code == 0, (command, err)
+    assert python(*train, "--epochs", 2, *where, "--resume")[0] == 0
+    code, out, err = python("-c", """
+from pathlib import Path
+from sbp.learn.checkpoint import load_weights
+finished = load_weights("run")
+Path("run/weights.npz").unlink()
+Path("run/history.json").unlink()
+import warnings
+warnings.simplefilter("ignore")
+assert load_weights("run") == finished
+print(*finished.names)
+""")  # fmt: skip
+    assert (code, out) == (0, "lower upper\n"), err
+    assert python("-m", "sbp", "evaluate", "run")[0] == 0
+    code, _, err = python("-m", "sbp", "train", "--circuit", "guest_fails")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "the circuit guest_fails cannot be built: KeyError: 'sizes'" in err
+
+
+def test_data_from_outside(python):
+    """They are found again by the name they were asked by."""
+    code, _, err = python("-m", "sbp", "train", "--dataset", "guest-bars", "--hidden", 6,
+                          "--epochs", 1, "--out", "bars")  # fmt: skip
+    assert code == 0, err
+    code, _, err = python("-m", "sbp", "evaluate", "bars")
+    assert code == 0, err
+    code, _, err = python("-m", "sbp", "train", "--dataset", "guest-bars-class")
+    assert (code, len(err.splitlines())) == (2, 1)
+
+
+def test_what_is_broken_outside_is_said_and_breaks_nothing_here(python):
+    code, out, err = python("-m", "sbp", "info")
+    assert code == 0, err
+    said = {line.split()[0]: line for line in out.splitlines() if line.startswith("  guest")}
+    for name, words in {
+        "guest": "ready: plain Python", "guest-class": "broken: the engine guest-class",
+        "guest-bars": "drawn when it is asked for", "guest-lost": "broken: the server is down",
+        "guest_net": "ready: of sbp_guest.circuit", "guest-typo": "origin 'mine'; allowed: publi",
+    }.items():  # fmt: skip
+        assert words in said[name], name
+    code, _, err = python("-m", "sbp", "train", "--engine", "guest-idle")
+    assert code == 2
+    assert "engine guest-idle: chunk is 0; allowed: a whole number from 1" in err
+
+
+def test_claims_from_outside(python):
+    ids = ("guest-fails", "guest-gives-nothing", "guest-divides", "guest-holds", "circuit-sizes")
+    code, out, err = python("-m", "sbp", "reproduce", *ids, "--out", "results")
+    assert code == 1
+    assert "Traceback" not in err
+    for said in (
+        "guest-fails: not run: it failed: ValueError: no luck",
+        "guest-gives-nothing: not run: it failed: AttributeError",
+        "guest-divides: not run: it gave no result: values of 'ones' hold nan",
+        "claims: agrees 2, differs 0, not run 3",
+    ):
+        assert said in out + err, said
+    code, out, err = python("-m", "sbp", "reproduce", "--status", "--out", "results")
+    assert code == 0, err
+    assert "1 our own" in out
+    code, _, err = python("-m", "sbp", "reproduce", "guest-typo")
+    assert code == 2
+    assert "those of guest-typo cannot be used: SpecError: claim guest-typo: origin 'mine'" in err

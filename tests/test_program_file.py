@@ -253,6 +253,18 @@ def test_commands(sbp, refused, tmp_path):
         assert "delay is 63; allowed: a whole number from 0 to 62" in refused(*line)
 
 
+def test_a_program_is_written_with_the_exponent_it_was_trained_with(sbp, tmp_path):
+    run, net = tmp_path / "run", tmp_path / "net.sbp"
+    assert sbp("train", "--hidden", 6, "--weight-exponent", -1, "--samples", 40, "--epochs", 1,
+               "--out", run)[0] == 0  # fmt: skip
+    for words, exponent in (((), -1), (("--weight-exponent", -2), -2)):
+        assert sbp("program", "write", "learning", net, "--weights", run, *words)[0] == 0
+        assert program_file.read(net).weight_exponent == exponent
+    older = "before-august-2024"
+    assert sbp("program", "write", "learning", net, "--parameters", older)[0] == 0
+    assert program_file.read(net).parameter_set == older
+
+
 def test_a_trained_network_as_a_file(sbp, refused, tmp_path):
     net, header = tmp_path / "net.sbp", tmp_path / "net.h"
     assert sbp("program", "write", "inference", net, "--weights", "pretrained")[0] == 0

@@ -135,3 +135,15 @@ def test_a_circuit_of_one_s_own():
     chain = gating_chain(6, 2)
     with pytest.raises(SpecError, match="has no source 'target'"):
         Task(chain, chain, "s2", 2)
+
+
+def test_a_task_is_made_of_circuits_that_answer():
+    learning, reading = learning_circuit((12, 7, 4)), inference_circuit((12, 7, 4))
+    with pytest.raises(SpecError, match="made of two circuits; one of these is str; Task.of"):
+        Task("learning", reading)
+    with pytest.raises(SpecError, match="one of these is Program"):
+        Task(learning, lower(reading))
+    for phase in (0, 1, 2):
+        with pytest.raises(SpecError, match=f"o does not fire in phase {phase} .*; allowed: pha"):
+            Task(learning, reading, phase=phase)
+    assert Task(learning, reading) == Task(learning, reading, "o", 3)

@@ -463,3 +463,61 @@ def test_a_result_is_a_line(digits):
     assert repr(result) == (
         f"<Result: 64-8-10 on algebra, epoch 1, finished, weights {result.digest[:12]}>"
     )
+
+
+@pytest.mark.parametrize(
+    "task",
+    [Task.of((64, 8, 10), circuit="deep"), Task.of((64, 8, 10), -1),
+     Task.of((64, 8, 10), parameters="before-august-2024")],
+    ids=["deep", "finer", "older"],
+)  # fmt: skip
+def test_a_run_remembers_the_task_it_was_given(digits, task, tmp_path):
+    train(digits, Settings("compiled", 8, 1), task=task, folder=RunFolder(tmp_path))
+    found = task_of(load_weights(tmp_path), load_history(tmp_path))
+    assert found.learning_program.digest == task.learning_program.digest
+    told = load_history(tmp_path) | {"weight_exponent": -3}
+    with pytest.raises(SpecError, match=r"trained in another circuit than \w+ 64-8-10; give the"):
+        task_of(load_weights(tmp_path), told)
+
+
+def test_the_algebra_reads_as_the_task_does_or_not_at_all(digits):
+    """A reading circuit of one's own is not passed over."""
+    usual = Task.of((64, 8, 10))
+    reading = usual.reading
+    shut = replace(
+        reading,
+        populations=tuple(
+            replace(p, neuron=replace(p.neuron, threshold=100_000)) if p.name == "o" else p
+            for p in reading.populations
+        ),
+    )
+    weights, own = usual.start(1), Task(usual.learning, shut)
+    assert evaluate(digits, weights, "compiled", task=own).spike == np.mean(digits.y_test == 0)
+    assert evaluate(digits, weights, task=usual) == evaluate(digits, weights)
+    for refused in (
+        lambda: evaluate(digits, weights, task=own),
+        lambda: next(fit(own, digits, "algebra", epochs=1)),
+    ):
+        with pytest.raises(SpecError, match="does not compute what the learning circuit of this t"):
+            refused()
+
+
+def test_what_a_training_cannot_take_is_refused(digits):
+    task = Task.of((64, 8, 10))
+    x, n = digits.x_train, len(digits.x_train)
+    for refused, message in (
+        (lambda: next(fit((64, 8, 10), digits)), "training takes a Task, not a tuple"),
+        (lambda: next(fit(task, "digits")), "training takes a Dataset, not a str"),
+        (lambda: next(fit(task, digits, inputs=x)), "inputs is no function"),
+        (lambda: next(fit(task, digits, inputs=lambda e: x[:5])), f"5 inputs; allowed: {n}"),
+        (lambda: next(fit(task, digits, weights=[1, 2])), "the weights are list; allowed: a map"),
+        (lambda: next(fit(task, digits, "algebra", strict=True)), "strict watches a circuit"),
+        (lambda: evaluate(digits, task.start(0), speed=3), "the algebra has no option 'speed'"),
+        (lambda: evaluate(digits, task.start(0), "compiled", speed=3), "no option is called 'spe"),
+        (lambda: next(fit(task, digits, "compiled", speed=3)), "no option is called 'speed'"),
+        (lambda: engines.get("compiled").run(task.learning, None), "runs a program, not a Circui"),
+        (lambda: engines.session("compiled", task.learning, None), "sbp.lower.circuit. makes one"),
+        (lambda: task.learning_program.check_stimulus(x), "the stimulus is ndarray; allowed: a m"),
+    ):
+        with pytest.raises(SpecError, match=message):
+            refused()

@@ -242,7 +242,7 @@ class RunFolder:
         begins = self._run is None
         run = self._next() if self._run is None else self._run
         history = {**facts, "digest": arrays_digest(weights), "run": run, "epochs": epochs}
-        if not set(weights) <= {"W", *layer_names(len(weights))}:
+        if not is_chain(weights):
             history["matrices"] = list(weights)
         write_weights(self.weights, weights, history)
         self._run = run
@@ -383,6 +383,11 @@ def _check_identity(path: Path, found: Mapping[str, Any], wanted: Mapping[str, A
             )
 
 
+def is_chain(weights: Mapping[str, np.ndarray]) -> bool:
+    """Whether their names alone say that they are a network: W, or W1 .. WL in this order."""
+    return tuple(weights) in (("W",), layer_names(len(weights)))
+
+
 def named(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """`weights` as arrays of a checkpoint."""
     return {f"matrix:{name}": matrix for name, matrix in weights.items()}
@@ -404,6 +409,8 @@ def _standing(path: Path) -> Saved:
             do=f"sbp train --out {path.parent} --resume goes on with it",
         )
     history = {**header.facts, **header.identity, "run": header.run, "epochs": checkpoint.epochs}
+    if not is_chain(weights):
+        history["matrices"] = list(weights)
     return Saved(_weights(path, weights, history), history, False)
 
 
@@ -414,7 +421,8 @@ def write_weights(
     path: Path, weights: Mapping[str, np.ndarray], history: Mapping[str, Any]
 ) -> Path:
     """Write a weights file that says how it was trained; `history` has "epochs" at least."""
-    return write_npz(path, {**weights, "about": np.array(json.dumps(history))})
+    members = weights if is_chain(weights) else named(weights)  # whatever they are called
+    return write_npz(path, {**members, "about": np.array(json.dumps(history))})
 
 
 def read_final(path: Path, history: Path | None = None) -> Saved:
@@ -427,8 +435,14 @@ def read_final(path: Path, history: Path | None = None) -> Saved:
     elif history is not None and history.exists():
         about = read_history(history)
     names = (about or {}).get("matrices")
-    members = dict.fromkeys(map(escape, names) if names else ["W*"], _MATRIX)
-    weights = _weights(path, read_npz(path, "weights file", members), about or {})
+    stored = {}
+    if names:
+        found = read_npz(path, "weights file", {"matrix:*": _MATRIX})
+        stored = {name.removeprefix("matrix:"): matrix for name, matrix in found.items()}
+    if not stored:  # one's own names were once not marked
+        members = dict.fromkeys(map(escape, names) if names else ["W*"], _MATRIX)
+        stored = read_npz(path, "weights file", members)
+    weights = _weights(path, stored, about or {})
     if about and about.get("digest", weights.digest) != weights.digest:
         if text is not None:
             raise FileError(f"{path} is damaged: its checksum does not fit")

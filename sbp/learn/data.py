@@ -98,7 +98,7 @@ def source(name: str) -> Source:
             f"{label} cannot be loaded: {brief(error)}",
             do="repair or uninstall the package that brings it",
         ) from error
-    if not isinstance(found, Source):
+    if isinstance(found, type) or not isinstance(found, Source):
         raise DataError(f"{label} is {found!r}", allowed="an sbp.learn.data.Source")
     return found
 
@@ -154,7 +154,8 @@ def load(
         )
         if not isinstance(found, Dataset):
             raise DataError(f"the data set {name} is {found!r}", allowed="a Dataset")
-        return found
+        # Under the name it was asked by, it is found again.
+        return found if found.name == name else replace(found, name=os.fspath(name))
     if path.suffix.lower() == ".npz":
         return own.load_npz(path, crop, threshold)
     for published in map(source, PUBLISHED):
@@ -201,6 +202,8 @@ def available(root: Root = None) -> dict[str, str]:
             lines[name] = source(name).status(root)
         except DataError as error:
             lines[name] = f"not here: {error}"
+        except Exception as error:  # whatever a stranger's module raises
+            lines[name] = f"not here: broken: {brief(error)}"
     return lines
 
 
@@ -280,7 +283,7 @@ def recall(
         progress=progress,
     )
     n_train, n_test = facts.get("n_train"), facts.get("n_test")
-    if path and not changed and n_train is not None and n_test is not None:
+    if not changed and n_train is not None and n_test is not None:
         fits = n_train <= len(found.x_train) and n_test <= len(found.x_test)
         if not fits or found.take(n_train, n_test).checksum != facts.get("data_checksum"):
             warn(

@@ -14,9 +14,9 @@
         ...
         return Measurement({"learning": [12.0], "inference": [4.0]})
 
-The module of the function, and all that it imports, is the claim's *fingerprint* (see
-`sbp.reproduce.provenance`): a result is stale once a statement of it has changed.  So a claim
-stands beside as little as it needs, and adding one makes no other stale.
+The module of the function, and all that it imports of its own package and of this one, is the
+claim's *fingerprint* (see `sbp.reproduce.provenance`): a result is stale once a statement of it has
+changed.  So a claim stands beside as little as it needs, and adding one makes no other stale.
 
 Claims of other packages are found by the entry-point group ``sbp.claims``: each entry names a
 module in which such functions stand.
@@ -26,9 +26,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from sbp.errors import SpecError
+from sbp.spec import whole
 
 if TYPE_CHECKING:
     from sbp.learn.data import Dataset
@@ -200,6 +202,27 @@ class Claim:
         return self.measure.__module__
 
 
+def _check(made: Claim) -> None:
+    """Raise SpecError for a claim that would only be found out when it is run or shown."""
+    what = f"claim {made.id}"
+    whole(what, "seeds", made.seeds, 0, 1000)
+    whole(what, "epochs", made.epochs, 1, 10**6)
+    if made.preset not in PRESETS:
+        raise SpecError(f"{what}: preset {made.preset!r}", allowed=", ".join(PRESETS))
+    if not isinstance(made.quantities, tuple) or not all(
+        isinstance(quantity, Quantity) for quantity in made.quantities
+    ):
+        raise SpecError(f"{what}: quantities", allowed="a tuple of Quantity")
+    for quantity in made.quantities:
+        origin = quantity.origin or made.origin
+        if origin not in ORIGINS:
+            raise SpecError(f"{what}: origin {origin!r}", allowed=", ".join(ORIGINS))
+        for name, number in (("expected", quantity.expected), ("tolerance", quantity.tolerance)):
+            finite = isinstance(number, (int, float)) and isfinite(number)
+            if number is not None and not (finite and (name == "expected" or number >= 0)):
+                raise SpecError(f"{what}: {quantity.name}: {name} {number!r}", allowed="a number")
+
+
 #: Every claim that was defined, by id, in the order of definition.
 REGISTER: dict[str, Claim] = {}
 
@@ -210,11 +233,13 @@ def claim(id: str, statement: str, **about: Any) -> Callable[[Measure], Measure]
     Raises
     ------
     SpecError
-        If the id is taken, or no name for a file, or two quantities share a name.
+        If the id is taken, or no name for a file, if two quantities share a name, or an argument
+        is not what `Claim` takes.
     """
 
     def register(measure: Measure) -> Measure:
         made = Claim(id, statement, measure=measure, **about)
+        _check(made)
         if id in REGISTER and REGISTER[id].module != made.module:
             raise SpecError(f"two claims are called {id!r}", do="give one of them another id")
         if not id.isascii() or not id.replace("-", "").isalnum() or id != id.lower():

@@ -20,7 +20,7 @@ from sbp.learn import data
 from sbp.learn.progress import sheet
 from sbp.program import lower
 from sbp.reproduce.bench import SCALES
-from sbp.reproduce.claim import PRESETS, Claim, Quantity
+from sbp.reproduce.claim import ORIGINS, PRESETS, Claim, Quantity
 from sbp.reproduce.claims import CLAIMS
 from sbp.reproduce.provenance import PACKAGE, checksum, code_hashes, computed
 from sbp.reproduce.schema import read_record
@@ -343,7 +343,7 @@ def plain(text: str) -> str:
 
 def by_origin(rows: Iterable[Verdict]) -> dict[str, int]:
     """Expected values that agree, by where they are from: published, derived, authors' code."""
-    counts = dict.fromkeys(("published", "derived", "authors' code"), 0)
+    counts = dict.fromkeys(ORIGINS.values(), 0)
     for row in rows:
         if row.status == AGREES:
             for quantity in row.claim.quantities:

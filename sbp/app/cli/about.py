@@ -74,9 +74,11 @@ def summary(
 def info(data_dir: Path | None, json_file: Path | None) -> None:
     """Show versions, engines, data sets and where things are."""
     from sbp import engines
+    from sbp.circuits import registry
     from sbp.kernels import cache_status
     from sbp.learn import data, pretrained
     from sbp.learn.parallel import cores
+    from sbp.reproduce.claims import BROKEN
     from sbp.reproduce.provenance import versions
 
     network = pretrained.about()
@@ -88,6 +90,7 @@ def info(data_dir: Path | None, json_file: Path | None) -> None:
             **engines.available(),
         },
         "data sets": data.available(data_dir),
+        "circuits": {name: _whose(name) for name in registry.families()},
         "shipped network": {
             "pretrained": f"{'-'.join(map(str, network['sizes']))} trained on {network['dataset']} "
             f"for {network['epochs']} epochs: spike {percent(measured['spike'])}, "
@@ -99,11 +102,25 @@ def info(data_dir: Path | None, json_file: Path | None) -> None:
             "kernel cache": cache_status(),
         },
     }
+    if BROKEN:
+        sections["claims that cannot be used"] = dict(BROKEN)
     width = max(len(name) for lines in sections.values() for name in lines)
     for title, lines in sections.items():
         say(title, bold=True)
         facts(lines, width)
     write_results(json_file, sections)
+
+
+def _whose(circuit: str) -> str:
+    """Where a family of circuits comes from, in a line."""
+    from sbp.circuits import registry
+    from sbp.errors import SpecError, brief
+
+    try:
+        module = registry.family(circuit).__module__
+    except SpecError as error:
+        return f"broken: {brief(error)}"
+    return "ready" if circuit in registry.OWN else f"ready: of {module}"
 
 
 @command(

@@ -306,6 +306,12 @@ LAYOUT_OPTION = click.option(
 )
 
 
+def said(option: str) -> bool:
+    """Whether the command line gives an option, rather than its default."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is ParameterSource.COMMANDLINE
+
+
 def engine_options(engine: str, layout: str | None) -> dict[str, Any]:
     """What is handed to the engine beside the program."""
     if engine != "lava" and layout is not None:

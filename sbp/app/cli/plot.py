@@ -224,9 +224,15 @@ def _trained(
 
 def _first_error(data: Dataset, task: Task, weights: Weights, count: int) -> int:
     """The first test sample that makes d+ or d- fire; 0 if none does."""
-    from sbp.learn.measures import one_hot, outputs
+    from sbp.errors import SpecError
+    from sbp.learn.measures import check_backpropagation, one_hot, outputs
 
-    spikes, sums = outputs(data.x_test, weights, "algebra", data.n_classes, task=task)
+    engine = "algebra"
+    try:
+        check_backpropagation(task)
+    except SpecError:  # a circuit of one's own
+        engine = "compiled"
+    spikes, sums = outputs(data.x_test, weights, engine, data.n_classes, task=task)
     target = one_hot(data.y_test, data.n_classes).astype(bool)
     error = (target & ~spikes & (sums > 0)) | (spikes & ~target & (sums <= 1024))
     return int(error.any(axis=1)[: len(error) - count + 1].argmax())
@@ -293,7 +299,7 @@ def weights(run: str, rows: int | None, units: int, out: Path, title: str | None
     from sbp import plots
 
     matrices = load_weights(run)
-    n_in = matrices["W1"].shape[1]
+    n_in = next(iter(matrices.values())).shape[1]
     if rows is not None and n_in % rows:
         raise click.UsageError(f"--rows {rows} does not divide the network's {n_in} inputs")
     known = history_of(run).get("image_shape")

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sbp.app.cli.options import CIRCUIT, Sizes, build_circuit, examples, load_weights
+from sbp.app.cli.options import (
+    CIRCUIT,
+    CIRCUIT_VARIANT,
+    Sizes,
+    build_circuit,
+    examples,
+    history_of,
+    load_weights,
+    said,
+)
 from sbp.app.cli.paths import FILE, RUN, Group, Reads, Writes, WritesFolder
 from sbp.learn.progress import say
 
@@ -70,6 +79,7 @@ def program() -> None:
     epilog=examples(
         "sbp program write learning --sizes 400-400-10 learning.sbp",
         "sbp program write inference --weights pretrained inference.sbp",
+        "sbp program write learning --weight-exponent -1 learning.sbp",
         "sbp program write gating_chain --sizes 20-20-20 --ring 2 chain.sbp",
     )
 )
@@ -79,17 +89,21 @@ def program() -> None:
 @click.option(
     "--ring", metavar="N", type=click.IntRange(min=2), help="Gates in a gating chain's ring."
 )
+@CIRCUIT_VARIANT
 @WEIGHTS
 def write(
     circuit: str,
     file: Path,
     sizes: tuple[int, ...] | None,
     ring: int | None,
+    weight_exponent: int,
+    parameters: str,
     weights: str | None,
 ) -> None:
     """Write a circuit as a program file.
 
-    Its weights, if they are named, go to FILE.weights.
+    Its weights, if they are named, go to FILE.weights; then weight exponent and parameter set are
+    those they were trained with, unless others are given.
     """
     from sbp import plain, program_file
     from sbp.program import lower
@@ -98,7 +112,10 @@ def write(
     if loaded is not None and sizes is None:
         first = next(iter(loaded.values()))
         sizes = (first.shape[1], *(len(matrix) for matrix in loaded.values()))
-    made = lower(build_circuit(circuit, sizes, ring))
+    variant = {"weight_exponent": weight_exponent, "parameters": parameters}
+    known = history_of(weights) if weights else {}
+    variant |= {name: known[name] for name in variant if name in known and not said(name)}
+    made = lower(build_circuit(circuit, sizes, ring, **variant))
     if loaded is not None:
         made.state(loaded)  # refuses what does not fit before anything is written
     program_file.write(made, file)

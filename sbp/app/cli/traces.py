@@ -223,7 +223,8 @@ def trace(
         built, start = _of_run(circuit, run, trained), trained
     else:
         usual = (data.n_inputs, *hidden, data.n_classes)
-        built = _random(circuit or "learning", sizes, usual, ring)
+        three = len(sizes or usual) == 3
+        built = _random(circuit or ("learning" if three else "deep"), sizes, usual, ring)
         start = _start(built, seed)
     stimulus = _stimulus(built, data, inputs, labels)
     keep = "all" if states == "all" else [name for name in states.split(",") if name]

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from sbp.app.cli.options import (
     CIRCUIT,
@@ -31,6 +30,7 @@ from sbp.app.cli.options import (
     load_dataset,
     load_dataset_for,
     load_weights,
+    said,
 )
 from sbp.app.cli.output import MEANING, MEASURES, facts, shown, table, write_results
 from sbp.app.cli.paths import OUT_RUN, RUN, command
@@ -174,7 +174,7 @@ def _chosen(
         2 if asked["half_epochs"] else 1, asked["shift"],
     )  # fmt: skip
     crop, threshold, root = (asked[name] for name in ("crop", "threshold", "data_dir"))
-    if known and not _said("dataset"):
+    if known and not said("dataset"):
         from sbp.learn.data import recall
 
         data = recall(known, near=out, root=root, crop=crop, threshold=threshold)
@@ -246,7 +246,7 @@ def _recall(folder: RunFolder, asked: dict[str, Any]) -> dict[str, Any]:
         return {}
     known = {**saved.facts, **saved.identity}
     for option, name in RESUMED.items():
-        if not _said(option) and name in known:
+        if not said(option) and name in known:
             value = known[name]
             if option == "hidden":
                 value = value if isinstance(value, list) else [value]
@@ -256,11 +256,6 @@ def _recall(folder: RunFolder, asked: dict[str, Any]) -> dict[str, Any]:
                 value = value.get("layout")
             asked[option] = value
     return known
-
-
-def _said(option: str) -> bool:
-    source = click.get_current_context().get_parameter_source(option)
-    return source is ParameterSource.COMMANDLINE
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from sbp import __version__
 from sbp.app.exchange.grid import THRESHOLD
 from sbp.app.exchange.reading import package
 from sbp.errors import SpecError
-from sbp.files import write_atomic, write_npz
-from sbp.weights import Weights
+from sbp.files import arrays_digest, write_atomic, write_npz
+from sbp.weights import Weights, layer_names
 
 FORMATS = ("nir", "npz", "csv")
 MODELS = ("cuba", "lif")  #: neuron models of a NIR file
@@ -48,7 +48,10 @@ def facts(weights: Mapping[str, np.ndarray], about: Mapping[str, str] | None) ->
         "made_by": f"sbp {__version__}",
         "source": "doi.org/10.1038/s41467-024-53827-9",
         "sizes": "-".join(map(str, weights.sizes)),
-        "weights_digest": weights.digest,
+        # Under the names that reading gives them.
+        "weights_digest": arrays_digest(
+            dict(zip(layer_names(len(weights)), weights.values(), strict=True))
+        ),
         "computes": f"{computes}, x of 0 and 1, weights even integers",
         **(about or {}),
     }

@@ -59,5 +59,8 @@ def select(ids: Sequence[str] = ()) -> tuple[Claim, ...]:
     known = [claim.id for claim in CLAIMS]
     for name in ids:
         if name not in known:
-            raise SpecError(f"no claim is called {name!r}", allowed=", ".join(known))
+            broken = "; ".join(f"those of {n} cannot be used: {why}" for n, why in BROKEN.items())
+            raise SpecError(
+                f"no claim is called {name!r}", allowed=", ".join(known), do=broken or None
+            )
     return tuple(claim for claim in CLAIMS if not ids or claim.id in ids)

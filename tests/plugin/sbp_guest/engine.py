@@ -171,4 +171,13 @@ class Hasty(Guest):
     refractory = False
 
 
-ENGINE, HASTY, NOT_AN_ENGINE = Guest(), Hasty(), "a string"
+class Idle(Guest):
+    """It takes no samples at once, so that nothing would ever end."""
+
+    name = "guest-idle"
+
+    def chunk(self):
+        return 0
+
+
+ENGINE, HASTY, IDLE, NOT_AN_ENGINE = Guest(), Hasty(), Idle(), "a string"
