@@ -33,6 +33,7 @@ _PLACES = {
     "sbp.domain": ("domain",),
     "sbp.engines": ("engines",),
     "sbp.errors": ("SbpError",),
+    "sbp.learn.training": ("fit",),
     "sbp.program": ("Program", "State", "lower"),
     "sbp.run": ("ALL_SPIKES", "NOTHING", "Counters", "Record", "Run", "copies_parted"),
     "sbp.spec": (

@@ -26,6 +26,7 @@ from sbp.circuits.registry import build as build
 from sbp.circuits.registry import families as families
 from sbp.difference import first_difference as first_difference
 from sbp.errors import SbpError as SbpError
+from sbp.learn.training import fit as fit
 from sbp.program import Program as Program
 from sbp.program import State as State
 from sbp.program import lower as lower

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -181,3 +182,21 @@ def test_claims_from_outside(python):
     code, _, err = python("-m", "sbp", "reproduce", "guest-typo")
     assert code == 2
     assert "those of guest-typo cannot be used: SpecError: claim guest-typo: origin 'mine'" in err
+
+
+def test_the_example_of_the_page_about_it_runs(capsys):
+    page = (ROOT / "book" / "extending.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(example, "extending.md", "exec"), {})
+    epochs = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [epoch for epoch, _ in epochs] == ["1", "2"]
+    assert 0.2 < float(epochs[1][1]) < 1
+
+
+def test_the_table_of_the_reference_names_every_module_of_its_pages():
+    folder = ROOT / "book" / "api"
+    rows = re.findall(r"\]\((\w+\.md)\) \| (.*) \|", (folder / "index.md").read_text("utf-8"))
+    assert len(rows) == 5
+    for page, said in rows:
+        modules = re.findall(r"^## (\S+)$", (folder / page).read_text("utf-8"), re.MULTILINE)
+        assert re.findall(r"`(\S+)`", said) == modules

@@ -139,7 +139,7 @@ def test_a_circuit_of_one_s_own():
 
 def test_a_task_is_made_of_circuits_that_answer():
     learning, reading = learning_circuit((12, 7, 4)), inference_circuit((12, 7, 4))
-    with pytest.raises(SpecError, match="made of two circuits; one of these is str; Task.of"):
+    with pytest.raises(SpecError, match=r"made of two circuits; one of these is str; Task\.of"):
         Task("learning", reading)
     with pytest.raises(SpecError, match="one of these is Program"):
         Task(learning, lower(reading))
