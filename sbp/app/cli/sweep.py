@@ -130,7 +130,7 @@ def sweep(
     scheduler: str | None,
     workers: int | None,
 ) -> None:
-    """Train every combination of options as separate jobs.
+    """Train every combination of options as separate jobs, by the algebra.
 
     Jobs run on the cores of this machine, or on a Dask cluster.  Each leaves its curve and its
     weights in --out.  A lost worker or a killed sweep loses no finished job; the same command again
