@@ -130,9 +130,9 @@ def sweep(
     scheduler: str | None,
     workers: int | None,
 ) -> None:
-    """Train every combination of options as separate jobs, by the algebra.
+    """Train every combination of options as separate jobs.
 
-    Jobs run on the cores of this machine, or on a Dask cluster.  Each leaves its curve and its
+    Jobs learn by the algebra, on the cores of this machine, or on a Dask cluster.  Each leaves its curve and its
     weights in --out.  A lost worker or a killed sweep loses no finished job; the same command again
     does only what is missing.
     """
