@@ -132,9 +132,9 @@ def sweep(
 ) -> None:
     """Train every combination of options as separate jobs.
 
-    Jobs learn by the algebra, on the cores of this machine, or on a Dask cluster.  Each leaves its curve and its
-    weights in --out.  A lost worker or a killed sweep loses no finished job; the same command again
-    does only what is missing.
+    Jobs learn by the algebra, on the cores of this machine or on a Dask cluster.  Each leaves its
+    curve and its weights in --out.  A lost worker or a killed sweep loses no finished job; the same
+    command again does only what is missing.
     """
     from sbp.reproduce import sweeps
 
