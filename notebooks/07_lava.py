@@ -159,8 +159,8 @@ show(
 # A network of over a hundred communicating processes is slow. For long runs, or to use
 # the circuit as a part of a larger Lava application, the layout `fused` is **one** Lava
 # process whose model steps the kernels of our compiled engine. Much faster than the
-# graph, and handy, and *no evidence of anything*: it is our own arithmetic in Lava's clothes. ([Lava and the
-# chip](../book/lava.md) says how fast each layout is.)
+# graph, and handy, and *no evidence of anything*: it is our own arithmetic in Lava's
+# clothes. ([Lava and the chip](../book/lava.md) says how fast each layout is.)
 
 # %%
 with engines.session(

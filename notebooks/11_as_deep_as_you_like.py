@@ -90,9 +90,9 @@ print(circuit.summary())
 # ## Both signs in the raster
 #
 # One digit on its way through the circuit. In the first $L + 1$ steps activity goes up,
-# layer by layer; in the others the error comes down. Look at a hidden layer and its partner
-# with the minus sign: they fire in the same steps, one with the positive error and one
-# with the negative, and two steps later the other way round.
+# layer by layer; in the others the error comes down. Look at a hidden layer and its
+# partner with the minus sign: they fire in the same steps, one with the positive error
+# and one with the negative, and two steps later the other way round.
 
 # %%
 start = Weights.random(sizes, SEED)
@@ -163,20 +163,20 @@ assert wide.table.bound == 16_824
 
 # %% [markdown]
 # The paper's circuit keeps its timetable only up to 9,216, and learns rightly up to
-# 17,344. Here both limits are 16,824, one copy less: a shut hidden layer is also reached
-# by the replayed copy of its own activity.
+# 17,344. Here both limits are 16,824, one copy less: a shut hidden layer is also
+# reached by the replayed copy of its own activity.
 #
 # ## What depth did not buy
 #
 # What it costs is told fast: five steps a layer, three forward copies of every matrix
 # and, but for the first, two that go back. What it buys is in the results. The claims
-# [`mnist-depth` and `fashion-mnist-depth`](../results/status.md) have networks of one to
-# four hidden layers, at equal width and at an equal number of synapses, with and without
-# shifted pictures. In short, by spikes and without shifts: on MNIST a second hidden
-# layer of 400 gains a point, and a third and a fourth lose some of it; on Fashion-MNIST
-# two layers lose two points, and four lose thirteen. None of these networks has a silent
-# layer. A narrow one may (exercise 2): then no error comes back, nothing below learns,
-# and `sbp train` says so while it happens.
+# [`mnist-depth` and `fashion-mnist-depth`](../results/status.md) have networks of one
+# to four hidden layers, at equal width and at an equal number of synapses, with and
+# without shifted pictures. In short, by spikes and without shifts: on MNIST a second
+# hidden layer of 400 gains a point, a third changes little, a fourth loses three; on
+# Fashion-MNIST two layers lose two points, and four lose thirteen. None of these
+# networks has a silent layer. A narrow one may (exercise 2): then no error comes back,
+# nothing below learns, and `sbp train` says so while it happens.
 #
 # A sign and a fixed step are all that a weight is told, whatever its depth. That is
 # coarse; [what each idealisation costs](../book/meaning.md) was measured one by one.
