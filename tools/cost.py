@@ -173,8 +173,8 @@ def markdown(record: dict[str, Any]) -> str:
         "Modelled, but for the first column.  The trained network on test images of "
         f"{shown['dataset']}: {record['modes']['inference']['samples']} read and "
         f"{shown['samples']} learned, its weights held; {compared} of all spikes differ "
-        "from ours.  (The claims `energy-inference` and `energy-learning` count operations over 10,000 and "
-        "60,000 images, hence their somewhat larger numbers.)  In none of the models: static "
+        "from ours.  (The claims `energy-inference` and `energy-learning` count operations over "
+        "10,000 and 60,000 images, hence their somewhat larger numbers.)  In none of the models: static "
         "power, the x86 cores, the host; in SANA-FE: plasticity, whose range stands beside.  "
         "Written by `make cost`.", "",
     ]  # fmt: skip
