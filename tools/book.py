@@ -319,6 +319,11 @@ def assemble(quick: bool) -> Path:
         status.parent.mkdir()
     if not status.exists():
         status.write_text(NO_STATUS, encoding="utf-8")
+    # Printed on the page about what others add.
+    shutil.copytree(
+        ROOT / "tests" / "plugin", source / "tests" / "plugin",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )  # fmt: skip
     (source / "sbp" / "engines").mkdir(parents=True)  # printed on the page about engines
     shutil.copy(ROOT / "sbp" / "engines" / "reference.py", source / "sbp" / "engines")
     for shown in (
