@@ -319,16 +319,14 @@ def assemble(quick: bool) -> Path:
         status.parent.mkdir()
     if not status.exists():
         status.write_text(NO_STATUS, encoding="utf-8")
-    # Printed on the page about what others add.
-    shutil.copytree(
-        ROOT / "tests" / "plugin", source / "tests" / "plugin",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )  # fmt: skip
     (source / "sbp" / "engines").mkdir(parents=True)  # printed on the page about engines
     shutil.copy(ROOT / "sbp" / "engines" / "reference.py", source / "sbp" / "engines")
     for shown in (
         "sbp/program_file.py", "sbp/plain.py", "examples/c/program.h", "examples/c/replay.c",
         "witnesses/README.md", "witnesses/run_brian2.py", "THIRD_PARTY.md",
+        "tests/plugin/pyproject.toml", "tests/plugin/sbp_guest/engine.py",
+        "tests/plugin/sbp_guest/circuit.py", "tests/plugin/sbp_guest/data.py",
+        "tests/plugin/sbp_guest/claims.py",
     ):  # fmt: skip
         if (ROOT / shown).exists():
             (source / shown).parent.mkdir(parents=True, exist_ok=True)
