@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from sbp.app import chapters
+from sbp.learn.checkpoint import LOCK, RunFolder
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -157,6 +158,12 @@ def test_commands_in_the_readme_are_targets() -> None:
         named[document] = set(re.findall(r"(?:^|`|&& )make ([a-z][a-z-]*)", text, re.MULTILINE))
         assert named[document] <= targets, document
     assert named["README.md"] >= {"reproduce", "test"}
+
+
+def test_no_training_run_is_left_in_the_repository() -> None:
+    """A script that is tried out in a clone leaves one behind, and `git add` takes it along."""
+    left = {path.name for path in RunFolder(ROOT).files} | {LOCK}
+    assert not [file for file in repository_files() if file.name in left]
 
 
 def test_no_file_names_a_path_of_one_machine() -> None:

@@ -176,8 +176,7 @@ def markdown(record: dict[str, Any]) -> str:
         "from ours.  (The claims `energy-inference` and `energy-learning` count operations over "
         "10,000 and 60,000 images, hence their somewhat larger numbers.)  In none of the models: "
         "static power, the x86 cores, the host; in SANA-FE: plasticity, whose range stands "
-        "beside.  "
-        "Written by `make cost`.", "",
+        "beside.  Written by `make cost`.", "",
     ]  # fmt: skip
     return "\n".join(lines)
 
