@@ -340,7 +340,10 @@ def assemble(quick: bool) -> Path:
         shutil.copy(path, source / "notebooks")
     index = source / "book" / "index.md"
     text, note = index.read_text(encoding="utf-8"), data_note(executed)
-    text = re.sub(r"^# .*\n", lambda title: f"{title[0]}\n{note}\n", text, count=1, flags=re.M)
+    if note.startswith(":::"):  # a warning stands on top; that nothing is missing, at the end
+        text = re.sub(r"^# .*\n", lambda title: f"{title[0]}\n{note}\n", text, count=1, flags=re.M)
+    else:
+        text = f"{text}\n{note}\n"
     index.write_text(text, encoding="utf-8")
     mathjax = importlib.util.find_spec("sphinx-mathjax-offline")
     if mathjax is None or mathjax.origin is None:

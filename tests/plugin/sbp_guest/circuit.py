@@ -10,7 +10,8 @@ from sbp.spec import Circuit, MatrixWeight, Phase, Population, Source, check_siz
 def relay_circuit(sizes):
     """Every input comes out two steps later."""
     n_in, n_out = check_sizes(sizes, (2, 2), "guest relay")
-    wiring, relay = Wiring(), RELEASED.relay
+    wiring = Wiring()
+    layers = [Population("x", n_in, RELEASED.relay), Population("o", n_out, RELEASED.relay)]
     wiring.connect("input", "x", "copy")
     wiring.connect("x", "o", "copy")
     wiring.connect("g1", "x", "gate")
@@ -20,7 +21,7 @@ def relay_circuit(sizes):
         name="guest_relay",
         sizes=(n_in, n_out),
         sources=(Source("input", n_in, 0), KICK),
-        populations=(Population("x", n_in, relay), Population("o", n_out, relay), *gates),
+        populations=(*layers, *gates),
         projections=tuple(wiring.projections),
         phases=ring_phases(3, {1: Phase(("x",)), 2: Phase(("o",))}),
     )
@@ -37,12 +38,15 @@ def network_circuit(sizes):
             weight = replace(weight, parameter=names[weight.parameter])
         return replace(projection, weight=weight)
 
+    def renamed(phase):
+        return replace(phase, learns=tuple(names[name] for name in phase.learns))
+
     return replace(
         made,
         name="guest net",
         parameters=tuple(replace(p, name=names[p.name]) for p in made.parameters),
         projections=tuple(map(carried, made.projections)),
-        phases=tuple(replace(p, learns=tuple(names[n] for n in p.learns)) for p in made.phases),
+        phases=tuple(map(renamed, made.phases)),
     )
 
 
