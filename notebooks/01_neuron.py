@@ -17,8 +17,8 @@
 #
 # **You will**
 # - run a neuron of Intel's Loihi chip in exact integers and predict when it fires,
-# - take its memory away and its patience, and see why that is useful,
-# - open and close it with a gate, in three ways, by which it compares its input with ½,
+# - take its memory away, and see why that is useful,
+# - open and close it with a gate, in three ways, so that it compares its input with ½,
 #   0 or 1.
 #
 # **You need** some Python and NumPy, and the idea that a neuron fires when it is
@@ -155,8 +155,9 @@ print("the package, the chip's units and our five lines agree in", STEPS, "steps
 # be: *add up what arrives in this step, add the bias, compare with the threshold.*
 #
 # To see the comparison we give three such neurons three weights, just below the
-# threshold, on it and just above. (A weight on the chip is a small *mantissa*, here an
-# even one, times a power of two; 8 times an even number gives us steps of 16.)
+# threshold, on it and just above. (A weight on the chip is a *mantissa*, a whole number
+# below 256 in size, times a power of two. Where it may have either sign, as here, the
+# mantissa is even, and 8 times an even number gives us steps of 16.)
 
 # %%
 weights = np.array([[126], [128], [130]])
@@ -341,7 +342,7 @@ check("and", answer)
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 1
 # One spike must not be enough: 512 + w <= 1024.  Two must: 512 + 2 w > 1024.
-# So 256 < w <= 512.  We try 300 with one spike and with two.
+# So 256 < w <= 512, and even, to be a mantissa times a power of two.  We try 300.
 verdict = check("and", 300)
 print(verdict)
 assert verdict

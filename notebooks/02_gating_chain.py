@@ -87,8 +87,8 @@ run = reference.run(
 show(
     raster(run, title="A picture travels along the chain"),
     "One turn of the ring. Time runs to the right; each population of 25 is drawn as "
-    "a small picture in the step in which it fires. In every step one gate fires, and"
-    " opens one stage in the next step.",
+    "a small picture in the step in which it fires. In every step one gate fires; all "
+    "but g0 open a stage in the next step.",
 )
 
 for k in range(1, STAGES + 1):
@@ -229,7 +229,7 @@ state.pending[:] = (
 run = reference.run(program, state, {"input": turns}, record=ALL_SPIKES)
 print(
     "spikes in the first turn:",
-    sum(int(train.sum()) for train in first.spikes.values()),
+    sum(int(first.spikes[p.name].sum()) for p in chain.populations),
 )
 print(
     f"in {TURNS} turns after it:",
@@ -249,8 +249,9 @@ assert not any(run.spikes[p.name].any() for p in chain.populations)
 #    Let it carry a new pattern in every turn through six stages.
 # 2. **A chain that computes.** A copy is the identity matrix times 520. Replace the
 #    copies between two stages by a matrix that moves every pixel one column to the
-#    right, and see the picture go round. (520 is $130 \cdot 2^2$: a matrix of 0 and 130
-#    with exponent 2.)
+#    right, the last column to the first, and see the picture go round. (520 is $130
+#    \cdot 2^2$: a matrix of 0 and 130 with exponent 2. Row $i$ holds the weights onto
+#    neuron $i$.)
 # 3. **Mend it.** In the lines of the last answer cell one gate is wrong, and the
 #    picture is lost. Mend one line.
 #

@@ -95,11 +95,12 @@ for name, phases in (("x", [1, 7, 11]), ("x_mem", [6])):
 # %% [markdown]
 # Why does `x` not simply send itself a late copy? Because each of its three firings
 # would send one. Through `x_mem`, which is open once in a turn, only the first is
-# remembered. (Exercise 1 shows the other one going wrong.)
+# remembered. (Exercise 1 shows what goes wrong without it.)
 #
 # ## What is the derivative of a spike?
 #
-# A neuron's answer is a step: 0 below its threshold ½, 1 above. Its slope is zero
+# A neuron's answer is a step: 0 up to an input of ½, 1 above (in thresholds; the gate
+# gives the other half). Its slope is zero
 # everywhere, and learning by slopes is stuck. The way out is old and simple: for
 # learning, *pretend* that the answer rises in a straight line, from 0 where the input
 # is 0 to 1 where it is 1,
@@ -108,11 +109,12 @@ for name, phases in (("x", [1, 7, 11]), ("x_mem", [6])):
 # f(a) = \min(\max(a, 0), 1), \qquad f'(a) = 1 \text{ if } 0 < a \le 1, \text{ else } 0.
 # $$
 #
-# This is a ramp (a truncated ReLU; at $a = 1$ the circuit takes the slope for 1), and a
+# $f$ is a ramp (a truncated ReLU), and its slope is called a
 # *[straight-through](../book/notation.md#term-straight-through-derivative)* or
 # *surrogate* derivative ([Neftci, Mostafa and Zenke,
-# 2019](https://doi.org/10.1109/MSP.2019.2931595)). It is a box: only a neuron near the
-# point of changing its mind is asked to learn.
+# 2019](https://doi.org/10.1109/MSP.2019.2931595)). At $a = 1$, where the ramp bends,
+# the circuit counts the slope as 1. It is a box: only a neuron near the point of
+# changing its mind is asked to learn.
 
 # %%
 a = np.linspace(-1, 2, 121)
@@ -138,7 +140,7 @@ show(
 #
 # $$ h_{\text{box}} = h_< \wedge \neg\, h_> $$
 #
-# We give every neuron another input, from $-1024$ to 2032, and read all four
+# We give each neuron a different input, from $-1024$ to 2032, and read all four
 # populations.
 
 # %%
@@ -273,7 +275,7 @@ check("xor", answer)
 # %% cellView="form" jupyter={"source_hidden": true} tags=["hide-cell"]
 # @title Solution 2
 # One spike must be above 0 and not above 1024, two must be above 1024: 512 < w <=
-# 1024. The copy's 520 will do.
+# 1024, a multiple of 4. The copy's 520 is one.
 verdict = check("xor", 520)
 print(verdict)
 assert verdict

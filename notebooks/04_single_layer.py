@@ -179,10 +179,10 @@ print("error:", *d, "| weights changed:", int((run.weights["W"] != before).sum()
 # The whole training set, shown again and again in shuffled order. We test with the
 # forward pass alone, in three measures that will stay with us: **exact** (the output
 # spikes are the target and nothing else), **spike** (the lowest output that spikes is
-# right; no spike counts as 0) and
+# right; if none does, the answer is taken to be the digit 0) and
 # **[membrane](../book/notation.md#term-membrane)** (the output with the
-# largest input $a$ is right). No sheet of the collection is in both parts, so the test
-# asks for other handwriting.
+# largest input $a$ is right). The digits were written on forms, and
+# no form is in both parts, so the test asks for other handwriting.
 
 
 # %%

@@ -258,7 +258,9 @@ print(
 # **Phase 5: $W_2$ grows (3).** The remembered $h$ fires again; the error $d_+$ has been
 # copied to the outputs. They meet under reward, so $W_2$ grows by 2 where both fired.
 # At the same time `hT` fires a copy of $h$, and `o` and `o-` carry $d_+$ and $d_-$: so
-# pre and post meet on the backward copies too, and these change as their original does.
+# pre and post meet on the backward copies too. $+W_2^T$ grows by 2 for $d_+$, as $W_2$
+# does. $-W_2^T$ grows by 2 for $d_-$: a decrease of $W_2$, which $W_2$ itself will get
+# in phase 9. After that the copies agree again.
 
 # %%
 assert (fired["h"][5] == expected["h"]).all()
@@ -351,9 +353,11 @@ print(f"all {W1.size + W2.size:,} weights equal after {count} samples")
 # derivative is that of a ramp instead of a step, as in every network of binary neurons.
 # The error of an output is -1, 0 or 1, that of a hidden neuron is reduced to its sign,
 # every step has one size, and weights have eight bits and hard bounds. What that costs
-# cannot be read from one step; it has to be learned both ways. Taken from the chip's
-# rule, the sign costs nothing that eight runs can tell, and put into the textbook's it
-# costs whole classes: [what each idealisation costs](../book/meaning.md). The same
+# cannot be read from one step: networks have to be trained with it and without. With
+# the full error in place of its sign the chip's rule does not learn better, as far as
+# eight runs can tell; but the sign alone, put into plain gradient descent, makes seven
+# of eight runs lose a digit for good: [what each idealisation
+# costs](../book/meaning.md). The same
 # network trained off the chip, with all that the chip's rule may not use, gets somewhat
 # further: claim `off-chip-baseline` on [the status page](../results/status.md).
 

@@ -97,7 +97,7 @@ assert spiking.faults["coincidences outside the learning phases"] == 0
 #
 # Every measure is taken on the test digits after each epoch. Recall the three:
 # **exact**, the output spikes are the target and nothing else; **spike**, the lowest
-# output that spikes is right, no spike counting as 0;
+# output that spikes is right, and if none does the answer is the digit 0;
 # **[membrane](../book/notation.md#term-membrane)**, the output with the
 # largest input is right, which needs a look inside the neuron.
 
@@ -118,9 +118,9 @@ is_paper = dataset.name == "mnist" and HIDDEN == 400 and len(dataset.x_train) ==
 show(
     learning_curve(histories, published=paper if is_paper else None),
     "Accuracy and mean squared error on the test digits, mean over the networks, one "
-    "standard deviation shaded. Dotted, where they apply: the values published for "
-    "the chip after up to 60 epochs, which we read as output spikes (96.3 %) and "
-    "membrane potentials (97.5 %).",
+    "standard deviation shaded. Dotted, where they apply: the best of the paper's "
+    "three runs in any half epoch of 60, by output spikes (96.3 %) and by membrane "
+    "potentials (97.5 %); a mean after ten epochs should lie below.",
     dataset,
 )
 last = {
@@ -191,7 +191,7 @@ show(
 # 1. **How large a hidden layer?** Train networks with 25, 50, 100 and 200 hidden
 #    neurons for two epochs on 10,000 digits, and compare *membrane*.
 # 2. **Votes.** Add up the outputs $a_2$ of several trained networks before taking the
-#    largest. How much better than one network is the committee?
+#    largest. Which share of the test digits does the committee get right?
 
 # %% tags=["answer"]
 # Exercise 1: a dict, hidden neurons -> membrane accuracy (0 to 1)

@@ -185,9 +185,11 @@ if (EPOCHS, SEEDS, EVERY) == (3, 5, 1):
     }
 
 # %% [markdown]
-# Half of the gates are vital: with fifteen of the lesions nothing is learned, and the
-# network answers as badly as before it saw a digit. Eight cost between some points and
-# half of everything. The other eight cannot be told apart from the intact circuit by
+# Half of the gates are vital: with fifteen of the lesions the network answers no better
+# than before it saw a digit. With three of these no weight changes at all (`g1 gate x`,
+# `g2 gate h` and `g3 gate o<`); with the others weights change, but not in the
+# direction of fewer errors. Eight more cost accuracy, from a few points to about forty.
+# The other eight cannot be told apart from the intact circuit by
 # these seeds; their order in the picture means nothing. (Of thirty lesions that change
 # nothing, about one would pass three standard errors by luck.)
 #
@@ -199,7 +201,7 @@ if (EPOCHS, SEEDS, EVERY) == (3, 5, 1):
 # `g6 gate h_box`. Without any of them the hidden layer learns nothing at all, and what
 # remains is an output layer that learns to read a random hidden layer. The other way
 # round, without `g3 gate h_mem`, nothing meets at $W_2$: it stays random, and the
-# hidden layer learns to suit it, so well that the loss does not show.
+# hidden layer learns to suit it, so well that the damage does not show.
 #
 # What about the gates that *close*? All fourteen at once:
 
@@ -339,8 +341,9 @@ lost = [accuracy[what][2] for what in ("input spikes lost", "hidden spikes lost"
 assert accuracy["pixels flipped"][2] < min(lost)  # at one in ten
 
 # %% [markdown]
-# In *learning* the ring is another matter: one lost spike there stops everything, as
-# [page 2](02_gating_chain.ipynb) showed.
+# These are spikes of the layers alone, worked out with matrices. The ring, which
+# recognising needs as much as learning, is another matter: one spike lost there stops
+# everything, as [page 2](02_gating_chain.ipynb) showed.
 #
 # ## At the end of the weights' range
 #
@@ -488,9 +491,11 @@ if fashion:
 # epoch by epoch (claim `fashion-mnist-circuit`), with each part of the explanation by
 # itself.
 #
-# It is a limit of these parameters, not of the circuit. With finer weights, at *weight
-# exponent* -1 or -2, the gates hold two or four times as much, and the same circuit
-# learns the same pictures:
+# It is a limit of these parameters, not of the circuit. The chip can hold learned
+# weights finer: at [weight exponent](../book/notation.md#term-weight-exponent) -1 a
+# step of a weight is half as large beside the biases and the closing gates, at -2 a
+# quarter, and a threshold is 1024 such steps as before. Counted in them, a gate holds
+# 33,664 or 66,304 in place of 17,344, and the same circuit learns the same pictures:
 
 # %%
 if fashion:
@@ -513,15 +518,17 @@ if fashion:
 # The paper's 79 % on Fashion-MNIST were learned on the chip, in a setting that we do
 # not know. What the circuit reaches in three public settings is on the status page too
 # (claim `fashion-mnist-on-chip`): exponent -2, which holds every sum that occurred;
-# exponent -1, which two of three runs pass in some six hundred samples; and the
-# parameters of before August 2024, which all three pass, and learn all the same.
+# exponent -1, whose limit two of three runs pass, in some six hundred of 3.6 million
+# samples; and the parameters of before August 2024, whose limit all three pass, and
+# learn all the same.
 #
 # ## Exercises
 #
-# 1. **Which closing gates can matter?** Give the least number of spikes that needs
-#    one. Is `g4 close hT` ever needed with ten classes?
-# 2. **Mind the labels.** What does the network learn if a fifth of the training labels
-#    is drawn at random?
+# 1. **Which closing gates can matter?** How many input spikes, at least, fire a relay
+#    that no gate opens? Is `g4 close hT` ever needed with ten classes?
+# 2. **Mind the labels.** Draw a fifth of the training labels, `pictures.y_train`, anew
+#    at random, train from SEEDS starts for EPOCHS epochs, and give the mean membrane
+#    accuracy in percent.
 
 # %% tags=["answer"]
 # Exercise 1: the least number of spikes
@@ -574,9 +581,10 @@ assert verdict
 #   training; the gates that close matter once sums grow large.
 # - With random weights on the way back it learns less surely, and that is no longer
 #   backpropagation; without a way back the hidden layer learns nothing.
-# - Recognition bears lost spikes; the ring does not.
+# - Recognition bears lost spikes of the layers; the ring bears none.
 # - Circuit and algebra are equal until a weight of $W_2$ meets a bound, or an input
-#   passes what a closing gate holds. MNIST with 400-400-10 meets neither; narrow
+#   passes what a closing gate holds (or 9,216 at `o` in phase 8, where none closes it).
+#   MNIST with 400-400-10 meets neither; narrow
 #   networks meet the first, Fashion-MNIST the second, unless its weights are finer.
 #
 # Next: [speed, energy and the chip](09_speed_and_energy.ipynb).
