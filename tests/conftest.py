@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -144,6 +145,17 @@ def refused(sbp):
         return lines[-1]
 
     return run
+
+
+@pytest.fixture
+def untraced():
+    """Nothing looks on: what coverage remembers is none of the memory that a test measures."""
+    here, threads = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
+    yield
+    threading.settrace(threads)
+    sys.settrace(here)
 
 
 # A busy machine is no defect: examples have no time limit of their own.

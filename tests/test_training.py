@@ -356,6 +356,7 @@ def test_seeds_in_threads_equal_seeds_one_by_one(digits):
     ]
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("engine", ["algebra", "compiled"])
 def test_memory_does_not_grow_with_the_samples(engine, monkeypatch):
     """Ten times the samples, the same peak, but for the order in which they are learned."""

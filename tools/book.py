@@ -491,5 +491,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
+    sys.path.insert(0, str((ROOT / "sbp").resolve().parent))  # through a link: compiled there
     sys.exit(main())

@@ -643,9 +643,8 @@ def _width(answer: Any) -> Verdict:
     if min(shares) < 0.3:
         return wrong("One of them has hardly learned: give it two epochs of 10,000 digits.")
     gains = [100 * (b - a) for a, b in pairwise(shares)]
-    if min(gains) < -2:
-        return wrong("A doubling that loses points: were all trained alike, on the same digits?")
-    return right(f"A doubling gains {', '.join(f'{g:.1f}' for g in gains)} points.")
+    luck = " Where one loses, that is the luck of one start each." if min(gains) < 0 else ""
+    return right(f"A doubling gains {', '.join(f'{g:.1f}' for g in gains)} points.{luck}")
 
 
 @exercise("votes")
