@@ -503,6 +503,8 @@ def limits(program: Program) -> Limits:
     -------
     Limits
     """
+    if not isinstance(program, Program):
+        raise SpecError(f"{program!r:.60} is no program", do="lower(circuit) makes one")
     names = [name for name, _, _ in program.parameters]
 
     @cache

@@ -25,7 +25,7 @@ TEMPORARY = ".sbp-tmp-"  #: the name of every half-written file begins so, and o
 
 # What a file may unpack to.  Spikes and weights shrink to a tenth; only zeros shrink to a
 # thousandth, and a small file of those is made to fill the memory.
-ALWAYS, TIMES = 1 << 28, 64  # bytes; times the bytes on disk
+ALWAYS, TIMES = 1 << 29, 64  # bytes; times the bytes on disk
 LARGEST_JSON = 1 << 26  # bytes
 DEEPEST_JSON = 64  # levels of lists and objects
 
@@ -225,6 +225,7 @@ def read_npz(
                 raise FileError(
                     f"{path} would unpack to {total:,} bytes",
                     allowed=f"{allowed:,} for a file of its size",
+                    do="save it uncompressed (np.savez), or smaller, as uint8",
                 )
             arrays = {}
             for name, (info, member) in wanted.items():
@@ -311,11 +312,18 @@ def write_npz(
     arrays: Mapping[str, np.ndarray],
     before: Callable[[], object] | None = None,
 ) -> Path:
-    """Write `arrays` as a compressed npz, whole or not at all; `before` as in `write_atomic`."""
+    """Write `arrays` as a compressed npz, whole or not at all; `before` as in `write_atomic`.
+
+    Where it would shrink so far that `read_npz` refused it, it is not compressed.
+    """
     # In memory first: a zip file that breaks off on a full disk complains once more when it is
     # collected, on standard error.
     archive = io.BytesIO()
     np.savez_compressed(archive, **arrays)
+    total = sum(np.asarray(array).nbytes for array in arrays.values())
+    if total > max(ALWAYS, TIMES * archive.tell()) * 0.99:  # headers count too
+        archive = io.BytesIO()
+        np.savez(archive, **arrays)
     return write_atomic(path, lambda stream: stream.write(archive.getbuffer()), before)
 
 

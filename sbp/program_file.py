@@ -141,6 +141,8 @@ def dumps(program: Program) -> str:
     SpecError
         Where a name or text has a line break, or the program is none that `lower` makes.
     """
+    if not isinstance(program, Program):
+        raise SpecError(f"{program!r:.60} is no program", do="lower(circuit) makes one")
     labels = program.circuit
     lines = [
         _line("sbp-program", version=VERSION),

@@ -49,6 +49,19 @@ COMMAND_LINES = {
     "negative size": ("train --hidden -5", "--hidden", "'-5'", "1 to 65536"),
     "size is no number": ("train --hidden 4-many", "--hidden", "'4-many'", "1 to 65536"),
     "too large a size": ("train --hidden 70000", "--hidden", "70000", "1 to 65536"),
+    "size of many digits": (f"train --hidden {'9' * 5000}", "--hidden", "1 to 65536"),
+    "sizes of many digits": (f"summary --sizes {'9' * 5000}-2", "no list of layer sizes"),
+    "samples of many digits": (f"trace --samples {'9' * 5000}", "no range of samples"),
+    "sweep of many digits": (f"sweep --hidden {'9' * 5000}", "1 to 65536"),
+    "crops of many digits": (f"sweep --crop {'9' * 5000}", "no list of whole numbers"),
+    "ring beside a run": ("trace pretrained --ring 7", "--ring has no"),
+    "status beside redraw": ("reproduce --status --redraw", "--status beside --redraw"),
+    "seeds of a status": ("reproduce --status --seeds 3", "--seeds has no effect"),
+    "figures of a list": ("reproduce --list --no-figures", "--no-figures has no effect"),
+    "a claim of a list": ("reproduce --list cores", "cores", "all claims"),
+    "redraw nothing": ("reproduce --redraw --out nowhere", "nowhere is no folder"),
+    "program by its ending": ("program write learning x.csv", "x.csv ends in .csv", ".sbp"),
+    "tables of two layers": ("topology a.py b.py --sizes 10-10", "three layers"),
     "no epochs": ("train --epochs 0", "--epochs", "0 is not in the range"),
     "too many epochs": ("train --epochs 100001", "epochs is 100001", "100000"),
     "no samples": ("train --samples 0", "--samples", "0 is not in the range"),
@@ -352,3 +365,23 @@ def test_states_of_another_program_are_refused():
     arrays = state.arrays()
     with pytest.raises(SpecError, match="state: v is missing or has another shape"):
         program.state_from({**arrays, "v": arrays["v"][1:]})
+
+
+def test_a_program_for_a_circuit_and_the_other_way_round():
+    from sbp import domain, plots, program_file
+
+    circuit = circuits.learning_circuit((6, 3, 2))
+    program = lower(circuit)
+    for call in (domain.limits, program_file.dumps):
+        with pytest.raises(SpecError, match=r"is no program; lower\(circuit\) makes one"):
+            call(circuit)
+    assert plots.circuit_diagram(program).alt == plots.circuit_diagram(circuit).alt
+    with pytest.raises(SpecError, match="is no circuit"):
+        plots.circuit_diagram("learning")
+
+
+def test_data_of_no_kind():
+    with pytest.raises(SbpError, match="data set None; allowed: a name or a path"):
+        data.load(None)
+    with pytest.raises(SbpError, match=r"1\.5 train samples"):
+        data.load("digits").take(1.5)

@@ -340,11 +340,13 @@ def test_curves_average_seeds_and_nothing_else(sbp, refused, tmp_path, monkeypat
         ("c", ("--hidden", 9)),
         ("d", ("--hidden", 9, "--engine", "compiled", "--epochs", 4)),
         ("e", ("--hidden", "8-6")),
+        ("f", ("--seed", 2, "--circuit", "learning")),
     ):
         sbp("train", *SMALL, "--epochs", 2 + (name == "b"), *more, "--out", name)
     code, out, err = sbp("plot", "curve", "a", "b")
     assert (code, "2 seeds" in out) == (0, True)
     assert "the runs have 2 to 3 epochs" in err
+    assert "2 seeds" in sbp("plot", "curve", "a", "f")[1]
     code, out, err = sbp("plot", "curve", "a", "b", "c", "d", "e", "--out", "c.svg")
     assert (code, "5 settings" in out, "4 settings" in out) == (0, False, True)
     for name, label in (

@@ -59,6 +59,8 @@ def required(command, *given):
             name = f"other-{parameter.name}{ending(parameter) if is_output(parameter) else ''}"
             if isinstance(parameter.type, click.Choice):
                 name = parameter.type.choices[0]
+            elif parameter.name == "circuit":
+                name = "learning"
             found.append((parameter, name))
     return found
 
@@ -324,3 +326,63 @@ def test_pictures_and_traces_go_where_the_run_is_and_beside_older_ones(sbp, tmp_
     # A name that was given is what is written; that an older picture went is said.
     out = sbp("plot", "curve", "run0", "--out", "curve.png", *small)[1]
     assert out.startswith("curve.png (in place of an older one): ")
+
+
+# --- files that nobody named ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "there"),
+    [
+        ("card .", "learning.sbp"),
+        ("program images p.sbp . --trace t.npz", "trace.txt"),
+        ("reproduce circuit-sizes --no-figures --out .", "status.md"),
+    ],
+)
+def test_a_folder_is_not_filled_over_the_files_of_others(
+    line, there, sbp, refused, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert sbp("program", "write", "learning", "p.sbp", "--sizes", "6-3-2")[0] == 0
+    assert sbp("trace", "--sizes", "64-3-10", "--samples", "1", "--out", "t.npz")[0] == 0
+    if there.endswith(".sbp"):
+        (tmp_path / "p.sbp").rename(there)
+    else:
+        (tmp_path / there).write_text("my notes")
+    before = Path(there).read_bytes()
+    assert there in refused(*line.split())
+    assert Path(there).read_bytes() == before
+
+
+def test_a_card_is_written_over_a_card(sbp, tmp_path):
+    for _ in range(2):
+        assert sbp("card", tmp_path / "card")[0] == 0
+
+
+def test_a_program_does_not_lie_beside_the_weights_of_another(sbp, refused, tmp_path):
+    file, run = tmp_path / "p.sbp", tmp_path / "run"
+    assert sbp("train", "--hidden", 5, "--epochs", 1, "--out", run, "--quiet")[0] == 0
+    assert sbp("program", "write", "learning", file, "--weights", run)[0] == 0
+    before = file.read_bytes()
+    message = refused("program", "write", "learning", file, "--sizes", "64-6-10")
+    assert "p.sbp.weights is there, and no weights of this program" in message
+    assert file.read_bytes() == before
+    code, out, _ = sbp("program", "write", "learning", file, "--sizes", "64-5-10")
+    assert code == 0
+    assert "p.sbp.weights: as it was; it fits" in out.replace(str(tmp_path), "")
+
+
+def test_a_single_layer_is_written_for_reading(sbp, tmp_path):
+    file, run = tmp_path / "p.sbp", tmp_path / "run"
+    train = ("train", "--circuit", "single_layer", "--epochs", 1, "--out", run, "--quiet")
+    assert sbp(*train)[0] == 0
+    assert sbp("program", "write", "inference", file, "--weights", run)[0] == 0
+    code, out, _ = sbp("program", "check", file)
+    assert code == 0
+    assert "W 10 by 64" in out
+
+
+def test_programs_have_a_help_of_their_own(sbp):
+    code, out, err = sbp("program")
+    assert (code, err) == (0, "")
+    assert "Examples:" in out

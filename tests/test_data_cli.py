@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 import pytest
-from data_files import put_set, write_npz
+from data_files import put_set, tiny, write_npz  # noqa: F401
 
 from sbp.learn import data
 
@@ -34,6 +34,23 @@ def grey(here):
 def train(sbp, *options):
     code, _, err = sbp("train", "--hidden", 4, "--epochs", 1, *options, "--out", "run", "--quiet")
     assert code == 0, err
+
+
+def test_a_run_remembers_where_its_data_were(sbp, here, tiny):  # noqa: F811
+    tiny.put(here / "elsewhere")
+    train(sbp, "--dataset", "mnist", "--data-dir", "elsewhere")
+    saved = json.loads((here / "run" / "history.json").read_text())
+    assert saved["data_dir"] == str(here / "elsewhere")
+    for line in (("evaluate", "run"), ("trace", "run", "--samples", 1, "--out", "t.npz"),
+                 ("train", "--out", "run", "--resume", "--epochs", 2, "--quiet")):  # fmt: skip
+        code, _, err = sbp(*line)
+        assert code == 0, err
+    # Where they are not there any more, they are looked for in the usual place.
+    (here / "elsewhere").rename(here.parent / "data2")
+    code, _, err = sbp("evaluate", "run")
+    assert code == 2
+    assert "cannot fetch" in err
+    assert sbp("evaluate", "run", "--data-dir", here.parent / "data2")[0] == 0
 
 
 def test_a_run_on_ones_own_file_needs_no_more_to_be_evaluated_and_drawn(sbp, here, grey):

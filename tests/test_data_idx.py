@@ -168,11 +168,11 @@ def bomb(head: bytes, megabytes: int) -> bytes:
 
 def test_a_packed_bomb_is_refused_by_what_it_declares_and_not_unpacked(tmp_path):
     path = tmp_path / "train-images-idx3-ubyte.gz"
-    # It says 335 MB, and holds them, in a third of a megabyte.
-    path.write_bytes(bomb(struct.pack(">HBB3I", 0, 8, 3, 320, 1024, 1024), 320))
+    # It says 671 MB, and holds them, in two thirds of a megabyte.
+    path.write_bytes(bomb(struct.pack(">HBB3I", 0, 8, 3, 640, 1024, 1024), 640))
     assert path.stat().st_size < 1_000_000
     kilobytes, message = peak_memory(f"idx.read_idx(idx.Path({str(path)!r}), 3)")
-    assert "would unpack to 335,544,336 bytes; allowed: 268,435,456" in message
+    assert "would unpack to 671,088,656 bytes; allowed: 536,870,912" in message
     assert kilobytes < 30_000
     # It says 28 x 28, and holds 335 MB.
     path.write_bytes(bomb(struct.pack(">HBB3I", 0, 8, 3, 1, 28, 28), 320))

@@ -16,6 +16,8 @@ from hypothesis.extra import numpy as hnp
 from sbp.errors import DataError, SbpError
 from sbp.files import read_json, write_json
 from sbp.learn import data
+from sbp.learn.checkpoint import RunFolder, load_history
+from sbp.learn.training import Settings, train
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -66,6 +68,7 @@ NPZ_FAULTS = {
     "label with a point": ({"y_train": np.zeros(5)}, "y_train has shape (5,) and dtype float64"),
     "one-hot labels": ({"y_test": np.eye(3, dtype=int)}, "y_test has shape (3, 3)"),
     "lengths differ": ({"y_train": np.zeros(4, int)}, "x_train has 5 samples and y_train 4 labels"),
+    "widths of pictures": ({"x_train": np.zeros((5, 2, 3)), "x_test": np.zeros((3, 7))}, "test 7"),
     "widths differ": ({"x_test": np.zeros((3, 7))}, "x_train has 6 inputs and x_test 7"),
     "shape does not fit": ({"image_shape": np.array([2, 2])}, "image_shape is [2, 2]"),
     "shape is negative": ({"image_shape": np.array([-2, -3])}, "image_shape is [-2, -3]"),
@@ -189,6 +192,23 @@ GREY_FAULTS = {
     "all spike": ({}, {"threshold": 0}, "threshold is 0", "values of x_train are 0 to 200"),
     "none spikes": ({}, {"threshold": 201}, "threshold is 201", "at most 200"),
     "no number": ({}, {"threshold": float("nan")}, "threshold is nan", "a number"),
+    "a number beyond": ({}, {"threshold": 10**400}, "threshold is 1000", "a number"),
+    "a number far off": ({}, {"threshold": 10**20}, "threshold is 1000", "at most 200"),
+    "widths differ": (
+        {"x_train": np.zeros((5, 2, 3)), "x_test": np.zeros((3, 7))},
+        {"crop": 0},
+        "x_test has 7 inputs",
+    ),
+    "no training samples": (
+        {"x_train": np.zeros((0, 2, 3)), "y_train": np.zeros(0, int)},
+        {"crop": 0},
+        "x_train has shape (0, 6)",
+    ),
+    "no pixels": (
+        {"x_train": np.zeros((5, 2, 0)), "x_test": np.zeros((3, 2, 0))},
+        {"crop": 0},
+        "2 x 0, without a pixel",
+    ),
     "text": ({}, {"threshold": "9"}, "threshold is '9'", "a number"),
     "bool": ({}, {"threshold": True}, "threshold is True", "a number"),
     "nan in x": ({"x_test": np.full((3, 6), np.nan)}, {"threshold": 9}, "x_test[0, 0] is nan"),
@@ -203,7 +223,20 @@ def test_grey_pictures_with_a_fault_are_refused_by_name(tmp_path, fault):
     path = write_npz(tmp_path / "own.npz", **({"x_train": grey, "x_test": grey[:3]} | changes))
     with pytest.raises(DataError) as caught:
         data.load(path, **options)
-    one_line(caught, *says, "allowed:" if "no pictures" not in fault else "image_shape")
+    said = {"no pictures": "image_shape", "no pixels": "pictures"}
+    one_line(caught, *says, said.get(fault, "allowed:"))
+
+
+@pytest.mark.filterwarnings("ignore:hidden layer 1 has fallen silent")
+def test_nothing_cut_off_needs_no_pictures_and_a_threshold_may_be_large(tmp_path):
+    path = write_npz(tmp_path / "own.npz")
+    assert data.load(path, crop=0).crop is None
+    x = np.array([[0, 10**15, 0, 1, 0, 10**15]] * 5)
+    path = write_npz(tmp_path / "far.npz", x_train=x, x_test=x[:3])
+    trained = train(data.load(path, threshold=10**14), Settings(hidden=2, epochs=1),
+                    folder=RunFolder(tmp_path / "run"))  # fmt: skip
+    assert load_history(tmp_path / "run")["threshold"] == 10**14
+    assert len(trained.epochs) == 1
 
 
 # ---------------------------------------------------------------------------- labels

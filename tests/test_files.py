@@ -145,11 +145,25 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
         target.writestr("W2.npy", npy(WEIGHTS["W2"]))
     assert path.stat().st_size < 2 << 20
     tracemalloc.start()
-    with pytest.raises(FileError, match=r"would unpack to 1,073,.* bytes; allowed: 268,435,456"):
+    with pytest.raises(FileError, match=r"would unpack to 1,073,.* bytes; allowed: 536,870,912"):
         load_weights(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10**7
+
+
+def test_what_is_written_can_be_read(tmp_path, monkeypatch):
+    """Also where it shrinks to a thousandth: then it is not compressed."""
+    arrays = {"x": np.zeros((300, 1000)), "y": np.arange(7)}
+    small = write_npz(tmp_path / "small.npz", arrays).stat().st_size
+    assert small < arrays["x"].nbytes / 64
+    monkeypatch.setattr(files, "ALWAYS", 1 << 20)
+    path = write_npz(tmp_path / "x.npz", arrays)
+    assert path.stat().st_size > arrays["x"].nbytes
+    found = read_npz(path, "file", {name: Member() for name in arrays})
+    assert all(np.array_equal(found[name], arrays[name]) for name in arrays)
+    with pytest.raises(FileError, match=r"would unpack to .*; save it uncompressed"):
+        read_npz(tmp_path / "small.npz", "file", {name: Member() for name in arrays})
 
 
 LIES = {

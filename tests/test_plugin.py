@@ -159,6 +159,9 @@ def test_what_is_broken_outside_is_said_and_breaks_nothing_here(python):
         "guest_net": "ready: of sbp_guest.circuit", "guest-typo": "origin 'mine'; allowed: publi",
     }.items():  # fmt: skip
         assert words in said[name], name
+    code, _, err = python("-m", "sbp", "train", "--dataset", "guest-lost")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "the data set guest-lost cannot be loaded: the server is down" in err
     code, _, err = python("-m", "sbp", "train", "--engine", "guest-idle")
     assert code == 2
     assert "engine guest-idle: chunk is 0; allowed: a whole number from 1" in err
@@ -196,7 +199,7 @@ def test_the_example_of_the_page_about_it_runs(capsys):
 def test_the_table_of_the_reference_names_every_module_of_its_pages():
     folder = ROOT / "book" / "api"
     rows = re.findall(r"\]\((\w+\.md)\) \| (.*) \|", (folder / "index.md").read_text("utf-8"))
-    assert len(rows) == 5
+    assert len(rows) == 6
     for page, said in rows:
         modules = re.findall(r"^## (\S+)$", (folder / page).read_text("utf-8"), re.MULTILINE)
         assert re.findall(r"`(\S+)`", said) == modules

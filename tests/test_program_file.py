@@ -261,8 +261,9 @@ def test_a_program_is_written_with_the_exponent_it_was_trained_with(sbp, tmp_pat
         assert sbp("program", "write", "learning", net, "--weights", run, *words)[0] == 0
         assert program_file.read(net).weight_exponent == exponent
     older = "before-august-2024"
-    assert sbp("program", "write", "learning", net, "--parameters", older)[0] == 0
-    assert program_file.read(net).parameter_set == older
+    old = tmp_path / "older.sbp"
+    assert sbp("program", "write", "learning", old, "--parameters", older)[0] == 0
+    assert program_file.read(old).parameter_set == older
 
 
 def test_a_trained_network_as_a_file(sbp, refused, tmp_path):

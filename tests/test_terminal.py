@@ -246,6 +246,25 @@ def test_silence_is_over_afterwards(capsys):
     assert progress.live() == sys.stderr.isatty()
 
 
+def test_where_no_word_fits_words_stand_below_the_table(sbp, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    code, out, _ = sbp("train", "--hidden", 5, "--epochs", 1)
+    assert code == 0
+    lines = out.splitlines()
+    assert len(lines) < 25
+    assert max(map(len, lines)) <= 40
+    at = next(i for i, line in enumerate(lines) if line.startswith("mse"))
+    assert "outputs spike as the target" in lines[at + 1]
+
+
+def test_only_what_was_typed_is_quoted():
+    said = "no spikes of a population 'o '; allowed: x, o, digits"
+    assert in_a_line(said, ["--populations", "o "]) == said
+    assert in_a_line("unknown ' digits'; allowed: digits", [" digits"]) == (
+        "unknown ' digits'; allowed: digits"
+    )
+
+
 def test_a_message_of_several_lines_is_one():
     assert in_a_line("one\n  two\tthree\x07") == r"one two\tthree\x07"
     assert in_a_line("the file a b is 'a b'", ["--out=a b"]) == "the file 'a b' is 'a b'"

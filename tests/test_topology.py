@@ -137,3 +137,16 @@ def test_other_files_are_refused(tables, told, tmp_path):
         topology.read(bad, settings, SIZES)
     with pytest.raises(FileError, match="cannot be read"):
         topology.read(tmp_path / "nothing.py", settings, SIZES)
+
+
+def test_numbers_and_words_of_the_wrong_kind_are_refused(tmp_path):
+    tables, settings = write(tmp_path, sbp.learning_circuit(SIZES))
+    text = tables.read_text()
+    assert "connected_pairs" in text
+    tables.write_text(f"{text}\nconnected_pairs = [(['a'], 'b', 'c')]\n")
+    with pytest.raises(FileError, match="in connected_pairs; allowed"):
+        topology.read(tables, settings, SIZES)
+    tables.write_text(text)
+    huge = settings.read_text().replace("bias = ", "m, e = calculate_mant_exp(1e400)\nbias = ")
+    settings.write_text(huge)
+    assert topology.read(tables, settings, SIZES).count() > 0

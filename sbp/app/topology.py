@@ -108,7 +108,11 @@ class _Reader:
             return self._arithmetic(node)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             first = self.value(node.args[0]) if node.args else UNKNOWN
-            if node.func.id == "calculate_mant_exp" and isinstance(first, (int, float)):
+            if (
+                node.func.id == "calculate_mant_exp"
+                and isinstance(first, (int, float))
+                and abs(first) <= LARGEST  # and so no infinity
+            ):
                 return mantissa_exponent(int(first))
         return UNKNOWN
 
@@ -249,7 +253,8 @@ def read(
     pairs += [(a, b, "1ge") for a, b in zip(gates, gates[1:] + gates[:1], strict=True)]
     synapses: Counter[Synapses] = Counter()
     for pair in pairs:
-        if not isinstance(pair, tuple) or len(pair) != 3:
+        words = isinstance(pair, tuple) and all(isinstance(word, str) for word in pair)
+        if not words or len(pair) != 3:
             raise FileError(f"{path}: {pair!r} in connected_pairs",
                             allowed="(source, target, connection type)")  # fmt: skip
         source, target, kind = pair

@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Any
 from warnings import warn
 
-from sbp.errors import DataError, brief, did_you_mean
+from sbp.errors import DataError, SbpError, brief, did_you_mean
 from sbp.learn import own
 from sbp.learn.dataset import ARRAYS, Dataset, Pictures, Root, Source, binarise
 from sbp.learn.idx import IdxPictures, data_root
@@ -149,9 +149,16 @@ def load(
     """
     path = _own_path(name)
     if path is None:
-        found = source(os.fspath(name)).load(
-            root, crop=crop, threshold=threshold, download=download, progress=progress
-        )
+        try:
+            found = source(os.fspath(name)).load(
+                root, crop=crop, threshold=threshold, download=download, progress=progress
+            )
+        except SbpError:
+            raise
+        except Exception as error:
+            if name in OWN:
+                raise
+            raise DataError(f"the data set {name} cannot be loaded: {brief(error)}") from error
         if not isinstance(found, Dataset):
             raise DataError(f"the data set {name} is {found!r}", allowed="a Dataset")
         # Under the name it was asked by, it is found again.
@@ -170,6 +177,8 @@ def load(
 
 def _own_path(name: str | os.PathLike[str]) -> Path | None:
     """The path that `name` is; None if it is the name of a data set, known or not."""
+    if not isinstance(name, (str, os.PathLike)):
+        raise DataError(f"data set {name!r}", allowed="a name or a path")
     text = os.fspath(name)
     path = Path(os.path.expanduser(text))
     if text in OWN or not text:

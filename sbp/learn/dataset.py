@@ -165,9 +165,9 @@ class Dataset:
         kept: dict[str, Any] = {}
         for part, n in (("train", n_train), ("test", n_test)):
             x, y = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
-            if n is not None and not 1 <= n <= len(x):
+            if n is not None and not (is_whole(n) and 1 <= n <= len(x)):
                 raise DataError(
-                    f"{n} {part} samples asked of data set {self.name}", allowed=f"1 to {len(x)}"
+                    f"{n!r} {part} samples asked of data set {self.name}", allowed=f"1 to {len(x)}"
                 )
             kept |= {f"x_{part}": x[:n], f"y_{part}": y[:n]}
         return replace(self, **kept)
@@ -299,7 +299,7 @@ def binarise(
     """
     _, rows, columns = images.shape
     spikes = images[:, crop : rows - crop, crop : columns - crop] >= threshold
-    return spikes.reshape(len(images), -1).view(np.uint8)
+    return spikes.reshape(len(images), (rows - 2 * crop) * (columns - 2 * crop)).view(np.uint8)
 
 
 def option(name: str, value: float | None, usual: int, least: int, most: int) -> int:

@@ -17,6 +17,7 @@ training sample, is told in one line of warning.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections import defaultdict
@@ -69,19 +70,28 @@ def load_npz(path: Path, crop: int | None = None, threshold: float | None = None
             arrays[key] = arrays[key][:, 0]
     if threshold is not None:
         threshold = _threshold(path, threshold, arrays)
+    crop = None if crop == 0 and shape is None else crop  # nothing is cut off
     if crop is not None:
         if shape is None:
             raise DataError(
                 f"crop is {crop}, but {path} does not say how its samples are pictures",
                 do="give x as (n, rows, columns), or add image_shape",
             )
+        if 0 in shape:
+            raise DataError(f"{path}: the pictures are {shape[0]} x {shape[1]}, without a pixel")
         crop = option("crop", crop, 0, 0, (min(shape) - 1) // 2)
+        inner = shape[0] - 2 * crop, shape[1] - 2 * crop
         for key in ("x_train", "x_test"):
-            pictures = arrays[key].reshape(-1, *shape)
-            arrays[key] = pictures[:, crop : shape[0] - crop, crop : shape[1] - crop].reshape(
-                len(pictures), -1
-            )
-        shape = shape[0] - 2 * crop, shape[1] - 2 * crop
+            x = arrays[key]
+            if x.shape[1] != shape[0] * shape[1]:
+                raise DataError(
+                    f"{path}: {key} has {x.shape[1]} inputs, the pictures of the other part "
+                    f"{shape[0]} x {shape[1]}",
+                    allowed="the same number in both",
+                )
+            pictures = x.reshape(len(x), *shape)[:, crop : crop + inner[0], crop : crop + inner[1]]
+            arrays[key] = pictures.reshape(len(x), inner[0] * inner[1])
+        shape = inner
     if threshold is not None:
         for key in ("x_train", "x_test"):
             if arrays[key].dtype.kind in "biuf":  # else refused below
@@ -127,8 +137,12 @@ def _image_shape(path: Path, shape: np.ndarray, inputs: tuple[int, ...]) -> tupl
 def _threshold(path: Path, threshold: float, arrays: dict[str, np.ndarray]) -> float:
     """A threshold that parts the values, as int where it is one."""
     number = isinstance(threshold, (int, float, np.number)) and not isinstance(threshold, bool)
-    if not number or not np.isfinite(threshold):
-        raise DataError(f"threshold is {threshold!r}", allowed="a number")
+    try:
+        finite = number and math.isfinite(threshold)
+    except OverflowError:  # a whole number that no float reaches
+        finite = False
+    if not finite:
+        raise DataError(f"threshold is {threshold!r:.60}", allowed="a number")
     threshold = int(threshold) if float(threshold).is_integer() else float(threshold)
     for key in ("x_train", "x_test"):
         x = arrays[key]
@@ -186,6 +200,8 @@ def _read(key: str, file: Path) -> np.ndarray:
     if key.startswith("x"):
         return read_idx(file, 3)
     labels = read_idx(file, 1, 2, types=(0x08, 0x0C))
+    if labels.ndim == 2 and not labels.shape[1]:
+        raise DataError(f"{file}: its labels are rows without an entry", allowed="a label each")
     # QMNIST's labels are rows of facts, of which the first is the class.
     return (labels if labels.ndim == 1 else labels[:, 0]).astype(labels.dtype.newbyteorder("="))
 

@@ -8,6 +8,9 @@ from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from typing import TypeVar
 
+from sbp.errors import SpecError
+from sbp.spec import is_whole
+
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
@@ -83,6 +86,8 @@ def in_threads(
 
     keys = list(keys)
     found: dict[Key, Value] = {}
+    if workers is not None and not (is_whole(workers) and workers >= 1):
+        raise SpecError(f"workers is {workers!r}", allowed="whole numbers from 1 on")
     with ThreadPoolExecutor(workers or cores()) as pool:
         try:
             # An interrupt may come while a thread starts: it runs, and the pool has not noted it.

@@ -41,9 +41,12 @@ class History(msgspec.Struct):
     data_checksum: Digest | None = None
     image_shape: Annotated[list[Size], Meta(min_length=2, max_length=2)] | None = None
     crop: Count | None = None
-    threshold: Annotated[float, Meta(ge=-1e12, le=1e12)] | None = None
+    threshold: float | None = None
     n_train: Size | None = None
     n_test: Size | None = None
+    data_dir: str | None = None
+    seed: int | None = None
+    circuit: str | None = None
     run: Count = 0
     matrices: list[str] = []  # of a circuit of one's own, whose names are not W1 .. WL
 

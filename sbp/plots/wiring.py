@@ -14,6 +14,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
 from sbp.circuits.timing import ring_of
+from sbp.errors import SpecError
 from sbp.plots.picture import (
     BLUE,
     GREY,
@@ -220,6 +221,9 @@ def circuit_diagram(circuit: Circuit, *, title: str | None = None) -> Picture:
         Boxes have the gid ``node <population>``; arrows and gates' tags
         ``edge <source> -> <targets> : <kinds>``.
     """
+    circuit = getattr(circuit, "circuit", circuit)  # of a program
+    if not isinstance(circuit, Circuit):
+        raise SpecError(f"{circuit!r:.60} is no circuit")
     groups, gates = groups_of(circuit), ring_of(circuit)
     folds = folded(groups)
     left_out = {name for name, group in groups.items() if group in folds}

@@ -255,6 +255,8 @@ def redraw(
         0.
     """
     folder = Path(out) if out is not None else kept_results()
+    if not folder.is_dir():
+        raise FileError(f"{folder} is no folder", do="give the folder of the results with --out")
     _check_writable(folder)
     known, drawn = Known(root), 0
     for row in read_verdicts(folder, CLAIMS, known):

@@ -16,17 +16,33 @@ from sbp.app.cli.options import (
     build_circuit,
     engine_option,
     examples,
+    unused,
 )
 from sbp.app.cli.output import facts, write_results
 from sbp.app.cli.paths import WritesFolder, command
 from sbp.app.progress import announce_compilation
+from sbp.errors import FileError
 from sbp.learn.progress import percent, say
 
 OUT_SAID = (
     "Folder of results; default build/reproduce or build/reproduce-paper, with --status and "
     "--redraw the committed results."
 )
-OUT_RESULTS = WritesFolder("*.json", "*.png", "status.md")
+
+
+class WritesClaims(WritesFolder):
+    """A folder of results, with a status page."""
+
+    def check(self, value: Path) -> None:
+        """Raise FileError now if no file can be written there, or a page is somebody else's."""
+        super().check(value)
+        page = value / "status.md"
+        if page.is_file() and not page.read_bytes().startswith(STATUS_TITLE):
+            raise FileError(f"{page} is there, and no status page", do="choose another --out")
+
+
+OUT_RESULTS = WritesClaims("*.json", "*.png", "status.md")
+STATUS_TITLE = b"# Status of the reproduction"
 
 
 @command(
@@ -174,6 +190,15 @@ def reproduce(
     """
     from sbp import reproduce as claims
 
+    if how := [name for name, on in (("status", status), ("redraw", redraw), ("list", list_claims))
+               if on]:  # fmt: skip
+        if len(how) > 1:
+            raise click.UsageError(f"--{how[0]} beside --{how[1]}: choose one")
+        if ids and not status:
+            raise click.UsageError(f"{ids[0]}: --{how[0]} is for all claims")
+        runs = ["seeds", "engine", "workers", "compare", "again", "no-figures"]
+        runs += [] if status else ["preset"]
+        unused(dict.fromkeys(runs, f"beside --{how[0]}, which runs nothing"))
     if status:
         code = claims.show_status(
             out or (claims.FOLDERS[preset] if preset else None), data_dir, ids

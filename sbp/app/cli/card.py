@@ -14,7 +14,7 @@ from sbp.app.cli.paths import WritesFolder, command
 @click.argument(
     "folder",
     metavar="[DIR]",
-    type=WritesFolder("card.json", "card.md", "*.sbp", "*.sbp.weights"),
+    type=WritesFolder("card.json", "card.md", "*.sbp", "*.sbp.weights", mark="card.json"),
     default="build/card",
 )
 def card(folder: Path) -> None:

@@ -26,6 +26,7 @@ def notebooks(folder: Path, force: bool, opened: bool) -> None:
     They go into DIR, to run and to change.
     """
     import importlib.util
+    import shlex
     import subprocess
     import sys
 
@@ -40,7 +41,8 @@ def notebooks(folder: Path, force: bool, opened: bool) -> None:
     written = chapters.write(folder, force)
     say(f"{len(written)} chapters in {folder}; begin with {written[0]}")
     if not opened:
-        how = f"jupyter lab {written[0]}" if lab else "pip install jupyterlab ipykernel"
+        first = shlex.quote(str(written[0]))
+        how = f"jupyter lab {first}" if lab else "pip install jupyterlab ipykernel"
         say(f"open it with VS Code or JupyterLab ({how})")
         return
     subprocess.run([sys.executable, "-m", "jupyterlab", str(written[0])], check=False)

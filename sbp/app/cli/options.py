@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,6 +113,14 @@ CIRCUIT = Name("circuit", CIRCUITS, _circuits)
 PART = Name("part", ("train", "test"))
 
 
+def whole(text: str, most: int = 1 << 62) -> int | None:
+    """`text` as a whole number from 0 to `most`; None if it is none."""
+    digits = text.strip().lstrip("0") or text.strip()[:1]
+    if not digits.isdecimal() or len(digits) > 20 or int(digits) > most:
+        return None
+    return int(digits)
+
+
 class Sizes(click.ParamType):
     """Layer sizes, "400-400-10"."""
 
@@ -124,10 +132,10 @@ class Sizes(click.ParamType):
         """The text as a tuple."""
         if isinstance(value, tuple):
             return value
-        parts = value.replace(",", "-").split("-")
-        if not all(part.isdecimal() and 0 < int(part) <= MAX_SIZE for part in parts):
-            self.fail(f"{value!r} is no list of layer sizes, like 400-400-10", param, ctx)
-        return tuple(map(int, parts))
+        sizes = [whole(part, MAX_SIZE) for part in value.replace(",", "-").split("-")]
+        if not all(sizes):
+            self.fail(f"{value!r:.60} is no list of layer sizes, like 400-400-10", param, ctx)
+        return tuple(size for size in sizes if size)
 
 
 class Number(click.ParamType):
@@ -161,13 +169,13 @@ class Layers(click.ParamType):
             return (value,) if isinstance(value, int) else tuple(value)
         if value == "none":
             return ()
-        parts = value.replace(",", "-").split("-")
-        if not all(part.isdecimal() and 0 < int(part) <= MAX_SIZE for part in parts):
+        sizes = [whole(part, MAX_SIZE) for part in value.replace(",", "-").split("-")]
+        if not all(sizes):
             self.fail(
-                f"{value!r} is no number of hidden neurons; allowed: 1 to {MAX_SIZE}, as in 400, "
-                "or of several layers, as in 400-400, or none", param, ctx,
+                f"{value!r:.60} is no number of hidden neurons; allowed: 1 to {MAX_SIZE}, as in "
+                "400, or of several layers, as in 400-400, or none", param, ctx,
             )  # fmt: skip
-        return tuple(map(int, parts))
+        return tuple(size for size in sizes if size)
 
 
 class SampleRange(click.ParamType):
@@ -181,18 +189,18 @@ class SampleRange(click.ParamType):
         """The text as a slice with both ends."""
         if isinstance(value, slice):
             return value
-        start, _, stop = value.rpartition(":")
-        start = start or "0"
-        if not (start.isdecimal() and stop.isdecimal() and int(start) < int(stop)):
-            self.fail(f"{value!r} is no range of samples, like 10 or 100:110", param, ctx)
-        return slice(int(start), int(stop))
+        first, _, last = value.rpartition(":")
+        start, stop = whole(first or "0"), whole(last)
+        if start is None or stop is None or start >= stop:
+            self.fail(f"{value!r:.60} is no range of samples, like 10 or 100:110", param, ctx)
+        return slice(start, stop)
 
 
 def unused(names: dict[str, str]) -> None:
     """Refuse options that would be ignored: option -> why it has no effect here."""
     context = click.get_current_context()
     for name, why in names.items():
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        if context.get_parameter_source(name.replace("-", "_")) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"--{name} has no effect {why}")
 
 
@@ -270,7 +278,9 @@ JSON_OPTION = click.option(
 
 def dataset_option(default: str | None) -> Decorator:
     """``--dataset``."""
-    unsaid = f"  Default: the one the network was trained on, else {DATASET_BY_DEFAULT}."
+    unsaid = (
+        f"  Default: the one the network was trained on; without a network {DATASET_BY_DEFAULT}."
+    )
     return click.option(
         "--dataset",
         type=DATASET,
@@ -342,6 +352,7 @@ def load_dataset_for(
     from sbp.learn import data
 
     known = history_of(run) if run is not None else {}
+    data_dir = data_dir or place_of(known)
     if name is None and run == PRETRAINED:
         name = data.best_mnist(data_dir)
     if name is None and run is not None:
@@ -351,6 +362,12 @@ def load_dataset_for(
     if told := found.no_test_of(known.get("dataset")):
         tell(f"note: {told}")
     return found
+
+
+def place_of(known: Mapping[str, Any]) -> Path | None:
+    """Where a run found its data set by ``--data-dir``, if that is still there."""
+    place = known.get("data_dir")
+    return Path(place) if place and Path(place).is_dir() else None
 
 
 def task_of(run: str, weights: Weights) -> Task:

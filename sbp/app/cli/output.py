@@ -19,6 +19,7 @@ from sbp.learn.progress import output, percent, say, sheet, silence
 
 STANDARD_OUTPUT = Path("-")
 REAL_OUTPUT = "sbp.stdout"
+WORDS = 16  #: columns that a column of words needs
 
 MEASURES = ("exact", "spike", "membrane", "mse")
 MEANING = {
@@ -69,9 +70,10 @@ def in_a_line(message: str, words: Sequence[str] = ()) -> str:
     typed = {part for word in words for part in (word, word.partition("=")[2])}
     typed |= {os.path.expanduser(part) for part in typed}
     for part in sorted(typed, key=len, reverse=True):
-        if part.strip() and (not part.isprintable() or " " in part):
+        blank = " " in part and not part.startswith(" ")
+        if part.strip() and (blank or not part.isprintable()):
             quoted = repr(part).replace("\\", "\\\\")
-            message = re.sub(rf"(?<!['\"]){re.escape(part)}", quoted, message)
+            message = re.sub(rf"(?<!['\"\w]){re.escape(part)}(?!\w)", quoted, message)
     return re.sub(r"\s*\n\s*", " ", message.strip()).translate(CONTROLS)
 
 
@@ -95,13 +97,21 @@ def facts(rows: Mapping[str, str], width: int = 0) -> None:
 def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table: the first column and the last to the left, those between to the right.
 
-    Where it is too wide, the last column, which is words, is folded.
+    Where it is too wide, the last column, which is words, is folded; where hardly a word fits in
+    it, what it says stands below the table.
     """
     from rich.text import Text
 
-    view = sheet(title)
+    rows, view = list(rows), sheet(title)
+    taken = sum(max(map(len, column)) + 2 for column in list(zip(head, *rows, strict=True))[:-1])
+    if (
+        below := {row[0]: row[-1] for row in rows if row[-1]}
+        if output().width - taken < WORDS
+        else {}
+    ):
+        head, rows = head[:-1], [row[:-1] for row in rows]
     for place, name in enumerate(head):
-        last = place == len(head) - 1
+        last = place == len(head) - 1 and not below
         view.add_column(
             Text(name),
             justify="right" if place > 0 and not last else "left",
@@ -112,6 +122,7 @@ def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Non
     for row in rows:
         view.add_row(*map(Text, row))
     output().print(view)
+    facts(below)
 
 
 def write_results(path: Path | None, results: Any) -> None:

@@ -194,11 +194,14 @@ class WritesFolder(Writes):
     ----------
     *patterns : str
         Of the files' names.
+    mark : str
+        A file by which the command knows a folder that it filled before.  In any other, files of
+        those names are somebody's, and stay.
     """
 
-    def __init__(self, *patterns: str) -> None:
+    def __init__(self, *patterns: str, mark: str = "") -> None:
         super().__init__()
-        self.patterns = patterns
+        self.patterns, self.mark = patterns, mark
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The text as a `Path`."""
@@ -215,6 +218,12 @@ class WritesFolder(Writes):
         if value.exists() and not value.is_dir():
             raise FileError(f"{value} is not a folder", do="choose another one")
         check_writable(value / "file")
+        if self.mark and not (value / self.mark).exists():
+            for there in sorted(file for pattern in self.patterns for file in value.glob(pattern)):
+                raise FileError(
+                    f"{there} is there, and {value} was not filled by this command",
+                    do="choose another folder",
+                )
 
 
 class WritesRun(WritesFolder):

@@ -354,7 +354,7 @@ def _by_settings(
     runs: tuple[str, ...], known: dict[str, dict[str, Any]]
 ) -> dict[str, list[list[dict[str, float]]]]:
     """The epochs of runs, by what tells their settings from those of the others."""
-    told = {run: {key: _plain(known[run].get(key)) for key in SETTINGS} for run in known}
+    told = {run: {key: _plain(_setting(known[run], key)) for key in SETTINGS} for run in known}
     differing = [key for key in SETTINGS if len({each[key] for each in told.values()}) > 1]
     # A digest is no name, and differs where something with a name does.
     named = [key for key in differing if key not in DIGESTS] or differing
@@ -370,6 +370,12 @@ def _by_settings(
             label = f"{label} ({members[0]})"
         found[label] = [known[run]["epochs"] for run in members]
     return found
+
+
+def _setting(known: dict[str, Any], key: str) -> Any:
+    """A setting of a run; no circuit where it is the usual one, also if that was asked for."""
+    usual = "learning" if len(known.get("sizes") or ()) == 3 else "deep"
+    return None if key == "circuit" and known.get(key) == usual else known.get(key)
 
 
 def _plain(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,7 @@ from sbp.app.cli.options import (
     said,
 )
 from sbp.app.cli.paths import FILE, RUN, Group, Reads, Writes, WritesFolder
+from sbp.errors import FileError
 from sbp.learn.progress import say
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ WEIGHTS = click.option(
 
 @click.group(
     cls=Group,
+    invoke_without_command=True,
     epilog=examples(
         "sbp program write learning --sizes 400-400-10 learning.sbp",
         "sbp program check learning.sbp",
@@ -66,13 +68,16 @@ WEIGHTS = click.option(
         "sbp verify trace.txt --program learning.sbp",
     ),
 )
-def program() -> None:
+@click.pass_context
+def program(context: click.Context) -> None:
     """Write and read circuits as files.
 
     They are for C, hardware and other simulators.  A program file is plain text, line by line:
     populations, sources, projections, phases and a digest.  `pydoc sbp.program_file` describes it,
     and `pydoc sbp.plain` the weights and traces beside it.
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 @program.command(
@@ -84,7 +89,7 @@ def program() -> None:
     )
 )
 @click.argument("circuit", type=CIRCUIT)
-@click.argument("file", metavar="FILE", type=WritesProgram())
+@click.argument("file", metavar="FILE", type=WritesProgram(".sbp", ".txt"))
 @click.option("--sizes", type=Sizes(), help="Layer sizes; default as of `sbp summary`.")
 @click.option(
     "--ring", metavar="N", type=click.IntRange(min=2), help="Gates in a gating chain's ring."
@@ -106,18 +111,26 @@ def write(
     those they were trained with, unless others are given.
     """
     from sbp import plain, program_file
+    from sbp.circuits import inference_circuit
     from sbp.program import lower
 
     loaded = load_weights(weights) if weights else None
     if loaded is not None and sizes is None:
         first = next(iter(loaded.values()))
         sizes = (first.shape[1], *(len(matrix) for matrix in loaded.values()))
-    variant = {"weight_exponent": weight_exponent, "parameters": parameters}
+    variant: dict[str, Any] = {"weight_exponent": weight_exponent, "parameters": parameters}
     known = history_of(weights) if weights else {}
     variant |= {name: known[name] for name in variant if name in known and not said(name)}
-    made = lower(build_circuit(circuit, sizes, ring, **variant))
+    if circuit == "inference" and loaded is not None and sizes is not None and ring is None:
+        names = list(loaded)  # a single layer's, or one's own, are not W1 .. WL
+        exponent, parameters = variant["weight_exponent"], variant["parameters"]
+        made = lower(inference_circuit(sizes, exponent, parameters, names))
+    else:
+        made = lower(build_circuit(circuit, sizes, ring, **variant))
     if loaded is not None:
         made.state(loaded)  # refuses what does not fit before anything is written
+    elif _beside(file).exists() and made.parameters:
+        _check_beside(file, made)
     program_file.write(made, file)
     say(f"{file}: {_facts(made)}")
     if loaded is not None:
@@ -159,7 +172,11 @@ def check(file: Path) -> None:
     )
 )
 @PROGRAM
-@click.argument("folder", metavar="DIR", type=WritesFolder("*.hex", "params.vh", "trace.txt"))
+@click.argument(
+    "folder",
+    metavar="DIR",
+    type=WritesFolder("*.hex", "params.vh", "trace.txt", mark="params.vh"),
+)
 @WEIGHTS
 @click.option(
     "--trace", "trace_file", metavar="TRACE", type=FILE, help="What a test bench is to replay."
@@ -220,12 +237,26 @@ def convert(file: Path, trace_file: Path, out: Path) -> None:
     from sbp import plain, program_file, trace
 
     read = trace.read(trace_file, program_file.read(file))
-    write = trace.write if out.suffix == ".npz" else plain.write_trace
+    write = trace.write if out.suffix.lower() == ".npz" else plain.write_trace
     write(read, out)
     say(
         f"{out}: {read.n_samples} samples, {read.n_steps} steps, {read.n_spikes:,} spikes, "
         f"{out.stat().st_size / 1000:,.1f} kB"
     )
+
+
+def _check_beside(file: Path, made: Program) -> None:
+    """Refuse to write a program beside the weights of another."""
+    from sbp import plain
+
+    try:
+        plain.read_weights(_beside(file), made)
+    except FileError as error:
+        raise FileError(
+            f"{_beside(file)} is there, and no weights of this program ({error})",
+            do="--weights RUN writes new ones; or choose another name",
+        ) from None
+    say(f"{_beside(file)}: as it was; it fits")
 
 
 def _facts(read: Program) -> str:

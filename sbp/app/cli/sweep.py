@@ -14,6 +14,7 @@ from sbp.app.cli.options import (
     WEIGHT_EXPONENT,
     dataset_option,
     examples,
+    whole,
 )
 from sbp.app.cli.paths import WritesFolder, command
 
@@ -31,10 +32,10 @@ class LayersLists(click.ParamType):
             return value
         networks = [part.strip().split("-") for part in value.split(",")]
         for layer in (layer for network in networks for layer in network):
-            if not layer.isdecimal() or not 1 <= int(layer) <= 1 << 16:
+            if not whole(layer, 1 << 16):
                 self.fail(
-                    f"{value!r} holds {layer!r}; allowed: whole numbers from 1 to 65536, as in "
-                    "100,400 for two networks or 400-400 for two layers", param, ctx,
+                    f"{value!r:.60} holds {layer!r:.30}; allowed: whole numbers from 1 to 65536, "
+                    "as in 100,400 for two networks or 400-400 for two layers", param, ctx,
                 )  # fmt: skip
         return tuple(tuple(map(int, network)) for network in networks)
 
@@ -50,10 +51,10 @@ class Numbers(click.ParamType):
         """The text as a tuple."""
         if isinstance(value, tuple):
             return value
-        parts = value.split(",")
-        if not all(part.strip().isdecimal() for part in parts):
-            self.fail(f"{value!r} is no list of whole numbers, like 100,400", param, ctx)
-        return tuple(map(int, parts))
+        numbers = [whole(part, 10**12) for part in value.split(",")]
+        if None in numbers:
+            self.fail(f"{value!r:.60} is no list of whole numbers, like 100,400", param, ctx)
+        return tuple(number for number in numbers if number is not None)
 
 
 @command(

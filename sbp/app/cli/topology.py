@@ -45,6 +45,8 @@ def topology(
     from sbp.circuits.registry import build
     from sbp.program import lower
 
+    if len(sizes) != 3:
+        raise click.UsageError("the authors' tables have three layers: --sizes N-N-N")
     name = "inference" if inference else "learning"
     built = build(name, sizes, weight_exponent=weight_exponent, parameters=parameters)
     n_in, n_h, n_o = sizes

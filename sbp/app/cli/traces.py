@@ -206,7 +206,7 @@ def trace(
     """
     options = engine_options(engine, layout)
     if run is not None:
-        unused(dict.fromkeys(("hidden", "sizes", "seed"), "beside RUN, which has its own"))
+        unused(dict.fromkeys(("hidden", "sizes", "seed", "ring"), "beside RUN, which has its own"))
     if sizes is not None:
         unused({"hidden": "beside --sizes"})
     if circuit in ("gating_chain", "single_layer"):

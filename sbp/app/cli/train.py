@@ -30,6 +30,7 @@ from sbp.app.cli.options import (
     load_dataset,
     load_dataset_for,
     load_weights,
+    place_of,
     said,
 )
 from sbp.app.cli.output import MEANING, MEASURES, facts, shown, table, write_results
@@ -146,7 +147,8 @@ def train(
         data, chosen, options = _chosen(asked, known, out)
         shifts = _shifts(data, chosen, asked["data_dir"])
         progress = TrainingProgress(chosen.epochs)
-        result = _run(data, chosen, shifts, options, folder, resume, json_file, progress)
+        place = {"data_dir": str(asked["data_dir"].absolute())} if asked["data_dir"] else {}
+        result = _run(data, chosen, shifts, options, place, folder, resume, json_file, progress)
     if progress.untouched:
         tell(f"{out}: this run has finished its {chosen.epochs} epochs; nothing to do")
     try:
@@ -202,6 +204,7 @@ def _run(
     chosen: Settings,
     shifts: Shifts | None,
     options: dict[str, Any],
+    place: dict[str, Any],
     folder: RunFolder | None,
     resume: bool,
     json_file: Path | None,
@@ -214,7 +217,7 @@ def _run(
         with announce_compilation(), progress:
             return training.train(
                 data, chosen, inputs=shifts, folder=folder, resume=resume, progress=progress,
-                options=options,
+                options=options, facts=place,
             )  # fmt: skip
     except (KeyboardInterrupt, SystemExit) as stop:
         result: Result | None = getattr(stop, "result", None)
@@ -255,6 +258,7 @@ def _recall(folder: RunFolder, asked: dict[str, Any]) -> dict[str, Any]:
             elif option == "layout":
                 value = value.get("layout")
             asked[option] = value
+    asked["data_dir"] = asked["data_dir"] or place_of(known)
     return known
 
 

@@ -26,5 +26,8 @@ class Lost(Bars):
     def status(self, root=None):
         raise RuntimeError("the server is down")
 
+    def load(self, root=None, **options):
+        raise RuntimeError("the server is down")
+
 
 BARS, LOST = Bars(), Lost()
