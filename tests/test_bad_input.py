@@ -385,3 +385,11 @@ def test_data_of_no_kind():
         data.load(None)
     with pytest.raises(SbpError, match=r"1\.5 train samples"):
         data.load("digits").take(1.5)
+
+
+@pytest.mark.parametrize("facts", ['"seed": [1]', '"circuit": 3', '"threshold": "x"'])
+def test_a_history_with_facts_of_another_kind(refused, tmp_path, facts):
+    path = tmp_path / "h.json"
+    path.write_text(f'{{"epochs": [{{"epoch": 1, "spike": 0.5}}], {facts}}}')
+    message = refused("plot", "curve", path, "--out", tmp_path / "h.png")
+    assert "h.json is no training history" in message

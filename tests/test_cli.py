@@ -556,7 +556,7 @@ def test_plot_of_runs(sbp, tmp_path):
     assert code == 0
     assert (tmp_path / "w.pdf").read_bytes().startswith(b"%PDF")
     code, out, _ = sbp("plot", "raster", tmp_path / "run0", "--sample", 3,
-                       "--populations", "x,h,o", "--out", tmp_path / "r.png")  # fmt: skip
+                       "--populations", "x, h,o", "--out", tmp_path / "r.png")  # fmt: skip
     assert code == 0
     assert "x fires" in out
     assert "hT" not in out

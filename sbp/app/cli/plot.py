@@ -197,7 +197,7 @@ def raster(
         if circuit == "learning":
             stimulus["target"] = one_hot(data.y_test[shown], data.n_classes)
         made = get(engine).run(program, program.state(trained), stimulus, record=ALL_SPIKES)
-    chosen = populations.split(",") if populations else None
+    chosen = [name.strip() for name in populations.split(",")] if populations else None
     if title is None:
         last = f" to {sample + count - 1}" if count > 1 else ""
         labels = ", ".join(map(str, data.y_test[shown]))

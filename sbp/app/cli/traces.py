@@ -227,7 +227,8 @@ def trace(
         built = _random(circuit or ("learning" if three else "deep"), sizes, usual, ring)
         start = _start(built, seed)
     stimulus = _stimulus(built, data, inputs, labels)
-    keep = "all" if states == "all" else [name for name in states.split(",") if name]
+    names = [name.strip() for name in states.split(",")]
+    keep = "all" if states == "all" else [name for name in names if name]
     about = {
         "dataset": data.name,
         "source": data.source,
