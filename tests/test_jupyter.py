@@ -202,6 +202,50 @@ def test_pip_users_get_notebooks(tmp_path, home):
     assert first.read_text() != "mine"
 
 
+def test_handouts_have_the_questions_and_no_solutions(tmp_path, sbp):
+    assert sbp("notebooks", tmp_path, "--no-solutions")[0] == 0
+    for path in NOTEBOOKS:
+        cells = nbformat.read(tmp_path / f"{path.stem}.ipynb", as_version=4).cells
+        whole = jupytext.read(path, fmt="py:percent").cells
+        kept = [c for c in whole if "hide-cell" not in c.metadata.get("tags", [])]
+        code = [c.source for c in kept if c.cell_type == "code"]
+        assert [c.source for c in cells if c.cell_type == "code"] == code
+        assert len(cells) == len(kept) < len(whole)
+        text = "".join(c.source for c in cells)
+        assert "# Solutions" not in text
+        assert "@title Solution" not in text
+        assert text.count("answer = ...") >= 2
+
+
+@pytest.mark.slow
+def test_slides_show_every_figure_of_a_chapter(tmp_path, sbp, home):
+    assert sbp("notebooks", tmp_path, "--slides")[0] == 0
+    whole = jupytext.read(ROOT / "notebooks" / "02_gating_chain.py", fmt="py:percent").cells
+    figures = sum(bool(re.search(r"^show\(", cell.source, re.MULTILINE))
+                  for cell in whole if "hide-cell" not in cell.metadata.get("tags", []))  # fmt: skip
+    assert figures >= 4
+    done = subprocess.run(
+        [sys.executable, "-m", "jupyter", "nbconvert", "--to", "slides", "--execute", "--no-input",
+         "02_gating_chain.ipynb"],
+        cwd=tmp_path, env=environment(home), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "02_gating_chain.slides.html").read_text(encoding="utf-8")
+    body = page[page.index('<div class="reveal">') :]
+    # A slide for each figure, and the title, the exercises and the summary.
+    assert len(re.findall(r"<section><section", re.sub(r">\s+<", "><", body))) == figures + 3
+    assert body.count("data:image/png;base64") == figures
+    assert '<aside class="notes">' in body
+    assert "Solution" not in body
+    assert "Exercises" in body
+
+
+def test_slides_have_no_solutions_to_leave_out(refused, tmp_path):
+    assert "leave --no-solutions out" in refused(
+        "notebooks", tmp_path / "n", "--slides", "--no-solutions"
+    )
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 def test_solutions_are_folded_and_have_a_place_to_answer(path):
     cells = jupytext.read(path, fmt="py:percent").cells

@@ -19,6 +19,9 @@ BOOK = "https://spiking-backprop.github.io/sbp"
 #: What Colab opens: ``tools/book.py`` publishes it with the book.
 COLAB = "https://colab.research.google.com/github/spiking-backprop/sbp/blob/gh-pages/colab"
 
+#: A slide is 700 high: a tall picture has to be in it with its heading and its words.
+FITTING = "<style>.reveal section img { max-height: 430px; width: auto; }</style>"
+
 Notebook = Any  # of nbformat, which has no types
 
 
@@ -68,7 +71,54 @@ def relink(notebook: Notebook, chapter: Callable[[str], str] | None = None) -> N
             cell.source = link.sub(address, cell.source)
 
 
-def write(folder: str | Path, force: bool = False) -> list[Path]:
+def drop_solutions(notebook: Notebook) -> None:
+    """Leave out the solutions; the questions and the cells to answer in stay."""
+    notebook.cells = [c for c in notebook.cells if "hide-cell" not in c.metadata.get("tags", [])]
+
+
+def make_slides(notebook: Notebook) -> None:
+    """Turn a chapter into slides: a heading and a figure each, the text as the speaker's notes.
+
+    Exercises and summary keep their text; solutions and the cells to answer in go, and all other
+    code is run unseen.  ``jupyter nbconvert --to slides`` reads what is written here.
+    """
+    from nbformat.v4 import new_markdown_cell
+
+    cells: list[Any] = []
+
+    def add(cell: Any, kind: str) -> None:
+        cell["id"] = f"slide-{len(cells)}"
+        cell.metadata["slideshow"] = {"slide_type": kind}
+        cells.append(cell)
+
+    heading = ""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            if {"hide-cell", "answer"} & set(cell.metadata.get("tags", [])):
+                continue
+            shown = re.search(r"^show\(", cell.source, re.MULTILINE)
+            if shown:  # each figure has a slide of its own
+                add(new_markdown_cell(heading), "slide")
+            add(cell, "-" if shown else "skip")
+            continue
+        for section in re.split(r"^(?=#+ )", cell.source, flags=re.MULTILINE):
+            line, _, text = section.partition("\n")
+            if line.startswith("#"):
+                heading = line
+            else:
+                text = section
+            if line.startswith("# "):
+                add(new_markdown_cell(f"{section}\n{FITTING}"), "slide")
+            elif line in ("## Exercises", "## Summary"):
+                add(new_markdown_cell(section.partition("<div")[0]), "slide")
+            elif text.strip():
+                add(new_markdown_cell(text.strip()), "notes")
+    notebook.cells = cells
+
+
+def write(
+    folder: str | Path, force: bool = False, *, solutions: bool = True, slides: bool = False
+) -> list[Path]:
     """Write every chapter as an ``.ipynb`` file into `folder`, and return their paths.
 
     Parameters
@@ -77,6 +127,10 @@ def write(folder: str | Path, force: bool = False) -> list[Path]:
         Made if it is not there.
     force : bool
         Write over notebooks that are there already.
+    solutions : bool
+        With the solutions of the exercises.
+    slides : bool
+        As slides, see `make_slides`.
 
     Raises
     ------
@@ -98,6 +152,10 @@ def write(folder: str | Path, force: bool = False) -> list[Path]:
     def copy(source: Path, target: Path) -> Path:
         notebook = read(source)
         relink(notebook)
+        if slides:
+            make_slides(notebook)
+        elif not solutions:
+            drop_solutions(notebook)
         content = (nbformat.writes(notebook) + "\n").encode()
         return write_atomic(target, lambda stream: stream.write(content))
 
