@@ -224,9 +224,9 @@ def test_slides_show_every_figure_of_a_chapter(tmp_path, sbp, home):
     figures = sum(bool(re.search(r"^show\(", cell.source, re.MULTILINE))
                   for cell in whole if "hide-cell" not in cell.metadata.get("tags", []))  # fmt: skip
     assert figures >= 4
+    words = "nbconvert --to slides --execute --no-input 02_gating_chain.ipynb"
     done = subprocess.run(
-        [sys.executable, "-m", "jupyter", "nbconvert", "--to", "slides", "--execute", "--no-input",
-         "02_gating_chain.ipynb"],
+        [sys.executable, "-m", "jupyter", *words.split()],
         cwd=tmp_path, env=environment(home), capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
