@@ -104,14 +104,12 @@ def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Non
 
     rows, view = list(rows), sheet(title)
     taken = sum(max(map(len, column)) + 2 for column in list(zip(head, *rows, strict=True))[:-1])
-    if (
-        below := {row[0]: row[-1] for row in rows if row[-1]}
-        if output().width - taken < WORDS
-        else {}
-    ):
+    narrow = output().width - taken < WORDS
+    below = {row[0]: row[-1] for row in rows} if narrow else {}
+    if narrow:
         head, rows = head[:-1], [row[:-1] for row in rows]
     for place, name in enumerate(head):
-        last = place == len(head) - 1 and not below
+        last = place == len(head) - 1 and not narrow
         view.add_column(
             Text(name),
             justify="right" if place > 0 and not last else "left",
