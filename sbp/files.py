@@ -30,6 +30,11 @@ LARGEST_JSON = 1 << 26  # bytes
 DEEPEST_JSON = 64  # levels of lists and objects
 
 
+def unpacked_limit(packed: int) -> int:
+    """Bytes that a file of `packed` bytes may unpack to."""
+    return max(ALWAYS, TIMES * packed)
+
+
 def _umask() -> int:
     # Python can only set it, which other threads would see: Linux says it without that.
     try:
@@ -210,7 +215,7 @@ def read_npz(
         _check_zip(stream, path, what)
         with zipfile.ZipFile(stream) as archive:
             wanted = _wanted(archive, path, what, members)
-            allowed = max(ALWAYS, TIMES * os.fstat(stream.fileno()).st_size)
+            allowed = unpacked_limit(os.fstat(stream.fileno()).st_size)
             total = 0
             for name, (info, member) in wanted.items():
                 with archive.open(info) as entry:
@@ -321,7 +326,7 @@ def write_npz(
     archive = io.BytesIO()
     np.savez_compressed(archive, **arrays)
     total = sum(np.asarray(array).nbytes for array in arrays.values())
-    if total > max(ALWAYS, TIMES * archive.tell()) * 0.99:  # headers count too
+    if total > unpacked_limit(archive.tell()) * 0.99:  # headers count too
         archive = io.BytesIO()
         np.savez(archive, **arrays)
     return write_atomic(path, lambda stream: stream.write(archive.getbuffer()), before)

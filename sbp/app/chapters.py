@@ -84,6 +84,7 @@ def make_slides(notebook: Notebook) -> None:
     """
     from nbformat.v4 import new_markdown_cell
 
+    drop_solutions(notebook)
     cells: list[Any] = []
 
     def add(cell: Any, kind: str) -> None:
@@ -94,7 +95,7 @@ def make_slides(notebook: Notebook) -> None:
     heading = ""
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            if {"hide-cell", "answer"} & set(cell.metadata.get("tags", [])):
+            if "answer" in cell.metadata.get("tags", []):
                 continue
             shown = re.search(r"^show\(", cell.source, re.MULTILINE)
             if shown:  # each figure has a slide of its own

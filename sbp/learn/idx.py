@@ -36,7 +36,7 @@ import numpy as np
 from platformdirs import user_cache_dir
 
 from sbp.errors import DataError, FileError, brief
-from sbp.files import ALWAYS, TIMES
+from sbp.files import unpacked_limit
 from sbp.learn.dataset import Pictures, Root
 from sbp.learn.fetch import Wanted, fetch, fetch_with_torchvision, tidy
 
@@ -130,7 +130,7 @@ def read_idx(
         size = dtype.itemsize * math.prod(found)
         expected = 4 + len(head) + size
         if packed:
-            most = max(ALWAYS, TIMES * packed)
+            most = unpacked_limit(packed)
             if expected > most:
                 raise DataError(
                     f"data file {path} would unpack to {expected:,} bytes",

@@ -219,9 +219,7 @@ def show_status(
         0; or 1 if any result disagrees with its tolerance or is stale, or if a picture or the
         status page is not what the results and the code make of them.
     """
-    folder = Path(out) if out is not None else kept_results()
-    if not folder.is_dir():
-        raise FileError(f"{folder} is no folder", do="give the folder of the results with --out")
+    folder = _results_in(out)
     known, all_of = Known(root), read_verdicts(folder, CLAIMS, Known(root))
     wanted = {claim.id for claim in select(tuple(ids))}
     rows = [row for row in all_of if row.claim.id in wanted]
@@ -244,6 +242,14 @@ def show_status(
     return 1 if bad or old or stale_page else 0
 
 
+def _results_in(out: str | os.PathLike[str] | None) -> Path:
+    """The folder of results that was named, else that of the committed ones."""
+    folder = Path(out) if out is not None else kept_results()
+    if not folder.is_dir():
+        raise FileError(f"{folder} is no folder", do="give the folder of the results with --out")
+    return folder
+
+
 def redraw(
     out: str | os.PathLike[str] | None = None, root: str | os.PathLike[str] | None = None
 ) -> int:
@@ -254,9 +260,7 @@ def redraw(
     int
         0.
     """
-    folder = Path(out) if out is not None else kept_results()
-    if not folder.is_dir():
-        raise FileError(f"{folder} is no folder", do="give the folder of the results with --out")
+    folder = _results_in(out)
     _check_writable(folder)
     known, drawn = Known(root), 0
     for row in read_verdicts(folder, CLAIMS, known):

@@ -19,6 +19,7 @@ from sbp.reproduce.status import (
     shown,
 )
 
+TITLE = "# Status of the reproduction"  #: by its first line a page is known as ours
 HEADS = {
     "published": "Published", "derived": "Derived", "authors": "Authors' code",
     "ours": "No expected value; source",
@@ -36,7 +37,7 @@ def markdown(verdicts: Sequence[Verdict]) -> str:
     origins = by_origin(verdicts)
     said = ", ".join(f"{n} {name}" for name, n in origins.items())
     lines = [
-        "# Status of the reproduction",
+        TITLE,
         "",
         "Written by `sbp reproduce`; `sbp reproduce --status` judges the results again.",
         "",

@@ -35,14 +35,15 @@ class WritesClaims(WritesFolder):
 
     def check(self, value: Path) -> None:
         """Raise FileError now if no file can be written there, or a page is somebody else's."""
+        from sbp.reproduce.page import TITLE
+
         super().check(value)
         page = value / "status.md"
-        if page.is_file() and not page.read_bytes().startswith(STATUS_TITLE):
+        if page.is_file() and not page.read_bytes().startswith(TITLE.encode()):
             raise FileError(f"{page} is there, and no status page", do="choose another --out")
 
 
 OUT_RESULTS = WritesClaims("*.json", "*.png", "status.md")
-STATUS_TITLE = b"# Status of the reproduction"
 
 
 @command(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,12 +113,20 @@ CIRCUIT = Name("circuit", CIRCUITS, _circuits)
 PART = Name("part", ("train", "test"))
 
 
-def whole(text: str, most: int = 1 << 62) -> int | None:
-    """`text` as a whole number from 0 to `most`; None if it is none."""
-    digits = text.strip().lstrip("0") or text.strip()[:1]
-    if not digits.isdecimal() or len(digits) > 20 or int(digits) > most:
-        return None
-    return int(digits)
+def wholes(parts: Iterable[str], least: int = 0, most: int = 1 << 62) -> tuple[int, ...] | None:
+    """Texts as whole numbers from `least` to `most`; None if one of them is none."""
+    numbers = []
+    for part in map(str.strip, parts):
+        digits = part.lstrip("0") or part[:1]  # Python reads no number of thousands of them
+        if not digits.isdecimal() or len(digits) > 20 or not least <= int(digits) <= most:
+            return None
+        numbers.append(int(digits))
+    return tuple(numbers)
+
+
+def usual_circuit(n_sizes: int) -> str:
+    """The family that stands for so many layer sizes where none is named, as in `Task.of`."""
+    return "learning" if n_sizes == 3 else "deep"
 
 
 class Sizes(click.ParamType):
@@ -132,10 +140,10 @@ class Sizes(click.ParamType):
         """The text as a tuple."""
         if isinstance(value, tuple):
             return value
-        sizes = [whole(part, MAX_SIZE) for part in value.replace(",", "-").split("-")]
-        if not all(sizes):
+        sizes = wholes(value.replace(",", "-").split("-"), 1, MAX_SIZE)
+        if sizes is None:
             self.fail(f"{value!r:.60} is no list of layer sizes, like 400-400-10", param, ctx)
-        return tuple(size for size in sizes if size)
+        return sizes
 
 
 class Number(click.ParamType):
@@ -169,13 +177,13 @@ class Layers(click.ParamType):
             return (value,) if isinstance(value, int) else tuple(value)
         if value == "none":
             return ()
-        sizes = [whole(part, MAX_SIZE) for part in value.replace(",", "-").split("-")]
-        if not all(sizes):
+        sizes = wholes(value.replace(",", "-").split("-"), 1, MAX_SIZE)
+        if sizes is None:
             self.fail(
                 f"{value!r:.60} is no number of hidden neurons; allowed: 1 to {MAX_SIZE}, as in "
                 "400, or of several layers, as in 400-400, or none", param, ctx,
             )  # fmt: skip
-        return tuple(size for size in sizes if size)
+        return sizes
 
 
 class SampleRange(click.ParamType):
@@ -190,10 +198,10 @@ class SampleRange(click.ParamType):
         if isinstance(value, slice):
             return value
         first, _, last = value.rpartition(":")
-        start, stop = whole(first or "0"), whole(last)
-        if start is None or stop is None or start >= stop:
+        ends = wholes((first or "0", last))
+        if ends is None or ends[0] >= ends[1]:
             self.fail(f"{value!r:.60} is no range of samples, like 10 or 100:110", param, ctx)
-        return slice(start, stop)
+        return slice(*ends)
 
 
 def unused(names: dict[str, str]) -> None:

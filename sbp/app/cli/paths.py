@@ -218,12 +218,12 @@ class WritesFolder(Writes):
         if value.exists() and not value.is_dir():
             raise FileError(f"{value} is not a folder", do="choose another one")
         check_writable(value / "file")
-        if self.mark and not (value / self.mark).exists():
-            for there in sorted(file for pattern in self.patterns for file in value.glob(pattern)):
-                raise FileError(
-                    f"{there} is there, and {value} was not filled by this command",
-                    do="choose another folder",
-                )
+        _, *there = self.files(value)
+        if self.mark and there and not (value / self.mark).exists():
+            raise FileError(
+                f"{min(there)} is there, and {value} was not filled by this command",
+                do="choose another folder",
+            )
 
 
 class WritesRun(WritesFolder):

@@ -25,6 +25,7 @@ from sbp.app.cli.options import (
     options,
     task_of,
     unused,
+    usual_circuit,
 )
 from sbp.app.cli.paths import PRETRAINED, RUN, Group, Writes
 from sbp.app.progress import announce_compilation
@@ -374,7 +375,7 @@ def _by_settings(
 
 def _setting(known: dict[str, Any], key: str) -> Any:
     """A setting of a run; no circuit where it is the usual one, also if that was asked for."""
-    usual = "learning" if len(known.get("sizes") or ()) == 3 else "deep"
+    usual = usual_circuit(len(known.get("sizes") or ()))
     return None if key == "circuit" and known.get(key) == usual else known.get(key)
 
 

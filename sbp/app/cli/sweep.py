@@ -10,11 +10,12 @@ import click
 from sbp.app.cli.options import (
     DATA_DIR_OPTION,
     DATASET_BY_DEFAULT,
+    MAX_SIZE,
     POSITIVE,
     WEIGHT_EXPONENT,
     dataset_option,
     examples,
-    whole,
+    wholes,
 )
 from sbp.app.cli.paths import WritesFolder, command
 
@@ -32,10 +33,11 @@ class LayersLists(click.ParamType):
             return value
         networks = [part.strip().split("-") for part in value.split(",")]
         for layer in (layer for network in networks for layer in network):
-            if not whole(layer, 1 << 16):
+            if wholes([layer], 1, MAX_SIZE) is None:
                 self.fail(
-                    f"{value!r:.60} holds {layer!r:.30}; allowed: whole numbers from 1 to 65536, "
-                    "as in 100,400 for two networks or 400-400 for two layers", param, ctx,
+                    f"{value!r:.60} holds {layer!r:.30}; allowed: whole numbers from 1 to "
+                    f"{MAX_SIZE}, as in 100,400 for two networks or 400-400 for two layers",
+                    param, ctx,
                 )  # fmt: skip
         return tuple(tuple(map(int, network)) for network in networks)
 
@@ -51,10 +53,10 @@ class Numbers(click.ParamType):
         """The text as a tuple."""
         if isinstance(value, tuple):
             return value
-        numbers = [whole(part, 10**12) for part in value.split(",")]
-        if None in numbers:
+        numbers = wholes(value.split(","), most=10**12)
+        if numbers is None:
             self.fail(f"{value!r:.60} is no list of whole numbers, like 100,400", param, ctx)
-        return tuple(number for number in numbers if number is not None)
+        return numbers
 
 
 @command(

@@ -24,6 +24,7 @@ from sbp.app.cli.options import (
     load_weights,
     task_of,
     unused,
+    usual_circuit,
 )
 from sbp.app.cli.paths import FILE, RUN, TRACE, Writes, command
 from sbp.app.progress import announce_compilation
@@ -223,8 +224,8 @@ def trace(
         built, start = _of_run(circuit, run, trained), trained
     else:
         usual = (data.n_inputs, *hidden, data.n_classes)
-        three = len(sizes or usual) == 3
-        built = _random(circuit or ("learning" if three else "deep"), sizes, usual, ring)
+        family = circuit or usual_circuit(len(sizes or usual))
+        built = _random(family, sizes, usual, ring)
         start = _start(built, seed)
     stimulus = _stimulus(built, data, inputs, labels)
     names = [name.strip() for name in states.split(",")]
