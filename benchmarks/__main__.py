@@ -22,9 +22,9 @@ from sbp.algebra import Network
 from sbp.engines import compiled, reference
 from sbp.files import write_atomic, write_json
 from sbp.learn.data import best_mnist, load
+from sbp.learn.task import Task
 from sbp.learn.training import one_hot
 from sbp.reproduce.provenance import machine, versions
-from sbp.task import Task
 
 PAPER, DEEP = (400, 400, 10), (400, 400, 400, 10)
 SIZES = ((64, 100, 10), PAPER, DEEP, (784, 1000, 10), (784, 2000, 10))

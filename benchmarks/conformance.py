@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from sbp import engines
-from sbp.task import Task
+from sbp.learn.task import Task
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 from cases import CASES, Case

@@ -30,8 +30,8 @@ import numpy as np
 from sbp import engines
 from sbp.app.exercises import check
 from sbp.app.notebook import show
+from sbp.checks.difference import first_difference, first_weight_difference
 from sbp.circuits import gating_chain, learning_circuit
-from sbp.difference import first_difference, first_weight_difference
 from sbp.engines import compiled, reference
 from sbp.errors import MissingDependency
 from sbp.learn import data

@@ -31,9 +31,10 @@ from pathlib import Path
 
 from IPython.utils.capture import capture_output
 
-from sbp import reproduce, shipped
+from sbp import reproduce
 from sbp.app.exercises import check
 from sbp.app.notebook import show
+from sbp.files import shipped
 from sbp.plots.charts import dots
 from sbp.reproduce import claims, figures
 from sbp.reproduce.claims.table_1 import LEARNING

@@ -32,8 +32,8 @@ import sbp
 from sbp import algebra
 from sbp.app.exercises import check
 from sbp.app.notebook import show
+from sbp.checks.domain import limits
 from sbp.circuits import deep_circuit
-from sbp.domain import limits
 from sbp.engines import compiled
 from sbp.learn.data import load
 from sbp.learn.training import one_hot

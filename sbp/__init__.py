@@ -29,8 +29,8 @@ _PLACES = {
         "ring_phases",
     ),
     "sbp.circuits.registry": ("build", "families"),
-    "sbp.difference": ("first_difference",),
-    "sbp.domain": ("domain",),
+    "sbp.checks.difference": ("first_difference",),
+    "sbp.checks.domain": ("domain",),
     "sbp.engines": ("engines",),
     "sbp.errors": ("SbpError",),
     "sbp.learn.training": ("fit",),
@@ -40,8 +40,8 @@ _PLACES = {
         "Circuit", "LearningRule", "MatrixWeight", "Neuron", "Parameter", "Phase", "Population",
         "Projection", "Source",
     ),
-    "sbp.task": ("Task",),
-    "sbp.trace": ("trace",),
+    "sbp.learn.task": ("Task",),
+    "sbp.files.trace": ("trace",),
     "sbp.weights": ("Weights",),
 }  # fmt: skip
 _PLACE = {name: module for module, names in _PLACES.items() for name in names}
@@ -53,7 +53,8 @@ def __getattr__(name: str) -> object:
     if name not in _PLACE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(_PLACE[name])
-    value = globals()[name] = module if _PLACE[name] == f"sbp.{name}" else getattr(module, name)
+    whole = _PLACE[name].rpartition(".")[2] == name  # the module itself
+    value = globals()[name] = module if whole else getattr(module, name)
     return value
 
 

@@ -1,7 +1,7 @@
 from sbp import algebra as algebra
-from sbp import domain as domain
 from sbp import engines as engines
-from sbp import trace as trace
+from sbp.checks import domain as domain
+from sbp.checks.difference import first_difference as first_difference
 from sbp.circuits import deep_circuit as deep_circuit
 from sbp.circuits import gating_chain as gating_chain
 from sbp.circuits import inference_circuit as inference_circuit
@@ -24,8 +24,9 @@ from sbp.circuits.gating import parameter_set as parameter_set
 from sbp.circuits.gating import ring_phases as ring_phases
 from sbp.circuits.registry import build as build
 from sbp.circuits.registry import families as families
-from sbp.difference import first_difference as first_difference
 from sbp.errors import SbpError as SbpError
+from sbp.files import trace as trace
+from sbp.learn.task import Task as Task
 from sbp.learn.training import fit as fit
 from sbp.program import Program as Program
 from sbp.program import State as State
@@ -45,7 +46,6 @@ from sbp.spec import Phase as Phase
 from sbp.spec import Population as Population
 from sbp.spec import Projection as Projection
 from sbp.spec import Source as Source
-from sbp.task import Task as Task
 from sbp.weights import Weights as Weights
 
 __version__: str

@@ -52,8 +52,38 @@ class MissingDependency(SbpError, ImportError):
     """An optional package is needed and not installed, or cannot work here."""
 
 
-def did_you_mean(name: str, names: Iterable[str]) -> str | None:
+def check_kind(what: str, value: object, kind: type, do: str | None = None) -> None:
+    """Raise SpecError unless `value` is of the type `kind`."""
+    if not isinstance(value, kind):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise SpecError(
+            f"{what} is of type {type(value).__name__}", allowed=f"{article} {kind.__name__}", do=do
+        )
+
+
+def check_name(
+    what: str,
+    name: object,
+    names: Iterable[str],
+    *,
+    owner: str = "",
+    do: str | None = None,
+    error: type[SbpError] = SpecError,
+) -> None:
+    """Raise `error` unless `name` is one of `names`; `what` is called so, and is `owner`'s."""
+    known = tuple(names)
+    if not isinstance(name, str) or name not in known:
+        raise error(
+            f"{owner}{': ' * bool(owner)}no {what} is called {name!r:.60}",
+            allowed=", ".join(known) or "none",
+            do=do or did_you_mean(name, known),
+        )
+
+
+def did_you_mean(name: object, names: Iterable[str]) -> str | None:
     """What to do about an unknown `name`: try the one of `names` that it is nearly; else None."""
+    if not isinstance(name, str):
+        return None
     close = get_close_matches(name.lower(), list(names), n=1, cutoff=0.55)
     return f"did you mean {close[0]}?" if close else None
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sbp import loihi
-from sbp.errors import SpecError
+from sbp.errors import SpecError, check_kind, check_name
 from sbp.html import html_table
 from sbp.spec import (
     Circuit,
@@ -28,6 +28,7 @@ from sbp.spec import (
     Population,
     Projection,
     Source,
+    as_array,
     whole,
 )
 from sbp.weights import Weights, check_weights
@@ -242,10 +243,7 @@ class Program:
     def index(self, name: str) -> int:
         """Number of the population called `name`; SpecError if there is none."""
         names = [population.name for population in self.populations]
-        if name not in names:
-            raise SpecError(
-                f"{self.name} circuit: no population is called {name!r}", allowed=", ".join(names)
-            )
+        check_name("population", name, names, owner=f"{self.name} circuit")
         return names.index(name)
 
     def state(self, weights: Mapping[str, np.ndarray] | None = None) -> State:
@@ -261,7 +259,9 @@ class Program:
         SpecError
             For a missing or unknown name, or a matrix `check_weights` refuses.
         """
-        checked = Weights.fitting(weights or {}, self.parameters, f"{self.name} circuit")
+        checked = Weights.fitting(
+            {} if weights is None else weights, self.parameters, f"{self.name} circuit"
+        )
         matrices = tuple(checked.values())
         state = State(
             step=0,
@@ -295,6 +295,7 @@ class Program:
         A copy of the parameter itself goes before one of its transpose, and that before one of
         its negative.
         """
+        self.check_state(state)
         found: dict[str, np.ndarray] = {}
         copies = [projection for projection in self.projections if projection.matrix != NO_MATRIX]
         for projection in sorted(copies, key=lambda copy: (copy.negate, copy.transpose)):
@@ -308,6 +309,7 @@ class Program:
 
     def state_from(self, arrays: Mapping[str, np.ndarray]) -> State:
         """Read back `State.arrays`; SpecError where a name or shape does not fit this program."""
+        check_kind("state", arrays, Mapping)
         expected = self.state({name: np.zeros((r, c), int) for name, r, c in self.parameters})
         for name, array in expected.arrays().items():
             if name not in arrays or np.shape(arrays[name]) != np.shape(array):
@@ -326,6 +328,7 @@ class Program:
 
     def check_state(self, state: State) -> None:
         """Raise SpecError where `state` cannot be one of this program's."""
+        check_kind(f"{self.name} circuit: state", state, State, "program.state(weights) makes one")
         whole(f"{self.name} circuit's state", "step", state.step, 0, MAX_STEP)
         flat, slots = (self.n_neurons,), (self.n_slots, self.n_neurons)
         expected = {"u": flat, "v": flat, "dead": flat, "pending": slots, "arriving": slots}
@@ -371,11 +374,7 @@ class Program:
                 allowed="a mapping of source to spikes",
             )
         for name in stimulus:
-            if name not in sources:
-                raise SpecError(
-                    f"{self.name} circuit: no source is called {name!r}",
-                    allowed=", ".join(sources) or "none",
-                )
+            check_name("source", name, sources, owner=f"{self.name} circuit")
         arrays = {}
         for name, given in stimulus.items():
             arrays[name] = check_spikes(f"stimulus {name!r}", given, sources[name].size)
@@ -388,6 +387,15 @@ class Program:
         return arrays
 
 
+def check_program(program: object) -> Program:
+    """Return `program`, or raise SpecError for a circuit that was not lowered, or anything else."""
+    if not isinstance(program, Program):
+        raise SpecError(
+            f"a {type(program).__name__} is no program", do="sbp.lower(circuit) makes one"
+        )
+    return program
+
+
 def check_spikes(
     what: str, given: Shaped[np.ndarray, "n {size}"], size: int
 ) -> UInt8[np.ndarray, "n {size}"]:
@@ -398,7 +406,7 @@ def check_spikes(
     SpecError
         For another shape or another value; the message begins with `what`.
     """
-    array = np.asarray(given)
+    array = as_array(what, given)
     if array.ndim != 2 or array.shape[1] != size:
         raise SpecError(f"{what} has shape {array.shape}", allowed=f"(n_samples, {size})")
     # No temporary array: a stimulus can be the largest thing in memory.
@@ -437,7 +445,17 @@ def lower(circuit: Circuit) -> Program:
     Returns
     -------
     Program
+
+    Raises
+    ------
+    SpecError
+        For anything but a circuit.
     """
+    if not isinstance(circuit, Circuit):
+        raise SpecError(
+            f"a {type(circuit).__name__} is no circuit",
+            do="sbp.build(family, sizes) makes one",
+        )
     populations, start = [], 0
     for population in circuit.populations:
         neuron = population.neuron

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
-from sbp.errors import ChipError, SpecError
+from sbp.errors import ChipError, SpecError, check_kind, check_name
 from sbp.html import html_table
-from sbp.program import NO_MATRIX, Program, State
+from sbp.program import MAX_STEP, NO_MATRIX, Program, State, check_program
+from sbp.spec import whole
 from sbp.weights import Weights
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Int32, Int64, Shaped
+    from jaxtyping import Bool, Int32, Int64, Shaped, UInt8
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Record:
         Window in steps of this run; `stop` None means to its end.
     phases : iterable of int, optional
         Keep only these phases of each sample.
+
+    Raises
+    ------
+    SpecError
+        For a window or phases that are no whole numbers from 0 on.
     """
 
     spikes: str | Iterable[str] = ()
@@ -41,11 +47,19 @@ class Record:
     phases: Iterable[int] | None = None
 
     def __post_init__(self) -> None:
-        # Looked at more than once, and an iterator gives its items once.
         for what in ("spikes", "u", "v", "phases"):
             chosen = getattr(self, what)
-            if chosen is not None and not isinstance(chosen, str):
+            if isinstance(chosen, Iterable) and not isinstance(chosen, str):
+                # Looked at more than once, and an iterator gives its items once.
                 object.__setattr__(self, what, tuple(chosen))
+            elif chosen is not None and (what == "phases" or not isinstance(chosen, str)):
+                kind = "phases, for example (3, 5)" if what == "phases" else "names, or 'all'"
+                raise SpecError(f"record {what} is {chosen!r}", allowed=kind)
+        window = {"start": self.start, **({} if self.stop is None else {"stop": self.stop})}
+        for what, step in window.items():
+            whole("record", what, step, 0, MAX_STEP)
+        for phase in self.phases or ():
+            whole("record", "phase", phase, 0, MAX_STEP)
 
     def names(self, program: Program, what: str) -> tuple[str, ...]:
         """The populations of which `what` is kept, checked against `program`."""
@@ -57,18 +71,23 @@ class Record:
             return tuple(allowed)
         chosen = (chosen,) if isinstance(chosen, str) else tuple(chosen)
         for name in chosen:
-            if name not in allowed:
-                raise SpecError(
-                    f"record {what}: no population is called {name!r}", allowed=", ".join(allowed)
-                )
+            check_name("population", name, allowed, owner=f"record {what}")
         return chosen
 
     def steps(self, program: Program, first: int, count: int) -> Int64[np.ndarray, "_"]:
-        """The recorded steps, counted from this run's first; int64, ascending."""
+        """The recorded steps, counted from this run's first; int64, ascending.
+
+        Raises
+        ------
+        SpecError
+            For a population or a phase that `program` does not have.
+        """
+        for phase in self.phases or ():
+            whole(f"record of the {program.name} circuit", "phase", phase, 0, program.period - 1)
         if not any(self.names(program, what) for what in ("spikes", "u", "v")):
             return np.empty(0, np.int64)
         stop = count if self.stop is None else min(self.stop, count)
-        steps = np.arange(max(self.start, 0), max(stop, 0), dtype=np.int64)
+        steps = np.arange(self.start, stop, dtype=np.int64)
         if self.phases is None:
             return steps
         return steps[np.isin((first + steps) % program.period, list(self.phases))]
@@ -87,6 +106,36 @@ class Record:
 
 ALL_SPIKES = Record(spikes="all")
 NOTHING = Record()
+
+
+class Plan(NamedTuple):
+    """What a call of `Session.run` asks for, checked."""
+
+    stimulus: dict[str, UInt8[np.ndarray, "n _"]]  #: as `Program.check_stimulus` returns it
+    samples: int
+    steps: int
+    keep: Int64[np.ndarray, "_"]  #: recorded steps, counted from the first
+
+
+def planned(
+    program: Program,
+    first: int,
+    stimulus: Mapping[str, np.ndarray] | None,
+    steps: int | None,
+    record: Record,
+) -> Plan:
+    """What a run from step `first` has to do; the other parameters are those of `Session.run`.
+
+    Raises
+    ------
+    SpecError
+        For a stimulus, record or number of steps that does not fit.
+    """
+    check_kind("record", record, Record, 'for example Record(spikes="all")')
+    arrays = program.check_stimulus({} if stimulus is None else stimulus)
+    count = program.steps_of(arrays, first, steps)
+    samples = len(next(iter(arrays.values()))) if arrays else 0
+    return Plan(arrays, samples, count, record.steps(program, first, count))
 
 
 #: What the one line of `Counters` tells.
@@ -195,7 +244,7 @@ def copies_parted(program: Program, state: State) -> dict[str, int]:
     They part only at the bounds: the negative of -256 is held as 254, and the copy of a weight
     pushed against one bound reaches the other.
     """
-    first = program.weights(state)
+    first = check_program(program).weights(state)
     parted = dict.fromkeys(first, 0)
     for projection in program.projections:
         if projection.matrix == NO_MATRIX:
@@ -287,7 +336,11 @@ class Run:
         self, name: str, phase: int, what: str = "spikes"
     ) -> Shaped[np.ndarray, "samples size"]:
         """Recorded `what` ("spikes", "u" or "v") of a population at one phase, row per sample."""
-        return getattr(self, what)[name][self.phases == phase]
+        check_name("record", what, ("spikes", "u", "v"))
+        kept = getattr(self, what)
+        check_name(f"population with recorded {what}", name, kept)
+        whole(f"{self.program.name} circuit", "phase", phase, 0, self.program.period - 1)
+        return kept[name][self.phases == phase]
 
     def faults(self) -> dict[str, int]:
         """As `faults` of this run."""

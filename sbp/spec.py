@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, TypeGuard
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
 from sbp import loihi
-from sbp.errors import SpecError
+from sbp.errors import SpecError, check_kind, check_name
 from sbp.html import html_table
 
 Connect = Literal["one-to-one", "all-to-all"]
@@ -36,6 +36,24 @@ def whole(owner: str, name: str, value: object, low: int, high: int) -> int:
     if is_whole(value) and low <= value <= high:
         return int(value)
     raise SpecError(f"{owner}: {name} is {value!r}", allowed=f"a whole number from {low} to {high}")
+
+
+def parts(what: str, given: object, kind: type) -> tuple[Any, ...]:
+    """`given` as a tuple of things of the type `kind`, or SpecError."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise SpecError(f"{what} are {given!r:.60}", allowed=f"a sequence of {kind.__name__}")
+    found = tuple(given)
+    for part in found:
+        check_kind(f"one of {what}", part, kind)
+    return found
+
+
+def as_array(what: str, given: object) -> np.ndarray:
+    """`given` as an array, or SpecError where its rows differ in length."""
+    try:
+        return np.asarray(given)
+    except ValueError:
+        raise SpecError(f"{what}: rows of unequal length", allowed="an array") from None
 
 
 def check_sizes(
@@ -148,6 +166,7 @@ class Population:
 
     def __post_init__(self) -> None:
         _check_name("population", self.name)
+        check_kind(f"population {self.name!r}: neuron", self.neuron, Neuron)
         _set(self, "size", whole(f"population {self.name!r}", "size", self.size, 1, 1 << 20))
 
 
@@ -259,7 +278,7 @@ class Projection:
     def __post_init__(self) -> None:
         label = f"projection {self.source} -> {self.target}"
         _set(self, "delay", whole(label, "delay", self.delay, 0, loihi.DELAY_MAX))
-        if self.connect not in ("one-to-one", "all-to-all"):
+        if not isinstance(self.connect, str) or self.connect not in ("one-to-one", "all-to-all"):
             raise SpecError(
                 f"{label}: connect is {self.connect!r}", allowed="'one-to-one' or 'all-to-all'"
             )
@@ -321,6 +340,10 @@ class Phase:
     note: str = ""
     name: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("fires", "learns"):
+            _set(self, name, parts(f"what {name} in a phase", getattr(self, name), str))
+
 
 @dataclass(frozen=True, repr=False)
 class Circuit:
@@ -357,15 +380,21 @@ class Circuit:
     parameter_set: str = "released"
 
     def __post_init__(self) -> None:
+        label = f"circuit {self.name!r}"
+        for name, kind in (
+            ("sources", Source), ("populations", Population), ("projections", Projection),
+            ("phases", Phase), ("parameters", Parameter),
+        ):  # fmt: skip
+            _set(self, name, parts(f"{label}: {name}", getattr(self, name), kind))
+        check_kind(f"{label}: rule", self.rule, LearningRule)
         if not self.phases:
-            raise SpecError(f"circuit {self.name!r} has no phases", allowed="one or more")
+            raise SpecError(f"{label} has no phases", allowed="one or more")
         senders = [source.name for source in self.sources]
         senders += [population.name for population in self.populations]
         for names in (senders, [parameter.name for parameter in self.parameters]):
             for name, count in Counter(names).items():
                 if count > 1:
                     raise SpecError(f"circuit {self.name!r}: the name {name!r} is used twice")
-        label = f"circuit {self.name!r}"
         _set(self, "sizes", check_sizes(self.sizes, (1, None), label))
         low, high = loihi.EXPONENT_MIN, loihi.EXPONENT_MAX
         exponent = whole(label, "weight exponent", self.weight_exponent, low, high)
@@ -381,11 +410,7 @@ class Circuit:
 
     def _known(self, names: Iterable[str], allowed: Mapping[str, object], what: str) -> None:
         for name in names:
-            if name not in allowed:
-                raise SpecError(
-                    f"circuit {self.name!r}: no {what} is called {name!r}",
-                    allowed=", ".join(allowed) or "none is declared",
-                )
+            check_name(what, name, allowed, owner=f"circuit {self.name!r}")
 
     def _check_projection(self, projection: Projection) -> None:
         self._known([projection.source], self._sizes, "population or source")

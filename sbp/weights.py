@@ -19,6 +19,7 @@ of the single-layer circuit is called W.  Layers are as wide as their neighbours
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -26,9 +27,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sbp.errors import SpecError
-from sbp.files import arrays_digest
 from sbp.loihi import WEIGHT_MAX, WEIGHT_MIN, WEIGHT_STEP
-from sbp.spec import check_sizes, whole
+from sbp.spec import as_array, check_sizes, parts, whole
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int8, Int16, Real
@@ -83,7 +83,7 @@ def check_weights(
     shape : (int, int), optional
         What it has to be; default: any two-dimensional shape without a zero.
     """
-    matrix = np.asarray(matrix)
+    matrix = as_array(f"weights {name}", matrix)
     if shape is not None and matrix.shape != tuple(shape):
         raise SpecError(
             f"weights {name} have shape {matrix.shape}",
@@ -103,9 +103,25 @@ def check_weights(
     return matrix.astype(np.int16)
 
 
+def arrays_digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 (hex) over names, types, shapes and bytes of `arrays`, by name."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
 def layer_names(layers: int) -> tuple[str, ...]:
     """Names of the matrices of a network with `layers` layers of weights: W1 .. WL."""
     return tuple(f"W{k}" for k in range(1, layers + 1))
+
+
+def is_chain(names: Iterable[str]) -> bool:
+    """Whether `names` alone say that the weights are a network's: W, or W1 .. WL in this order."""
+    names = tuple(names)
+    return names in (("W",), layer_names(len(names)))
 
 
 def check_names(owner: str, given: Iterable[str], known: Iterable[str]) -> None:
@@ -181,6 +197,7 @@ class Weights(Mapping[str, np.ndarray]):
     __slots__ = ("_matrices",)
 
     def __init__(self, matrices: Mapping[str, np.ndarray]) -> None:
+        _check_mapping("network", matrices)
         self._matrices: dict[str, np.ndarray] = {}
         for name, matrix in matrices.items():
             if not isinstance(name, str):
@@ -260,11 +277,11 @@ class Weights(Mapping[str, np.ndarray]):
             For sizes or a seed that do not exist.
         """
         sizes = check_sizes(sizes, (2, None), "network")
-        names = layer_names(len(sizes) - 1) if names is None else tuple(names)
-        if len(names) != len(sizes) - 1:
+        names = layer_names(len(sizes) - 1) if names is None else parts("names", names, str)
+        if len(names) != len(sizes) - 1 or len(set(names)) != len(names):
             raise SpecError(
-                f"network: {len(names)} names of weights",
-                allowed=f"{len(sizes) - 1}, one between each layer and the next",
+                f"network: names of weights are {', '.join(map(str, names)) or 'none'}",
+                allowed=f"{len(sizes) - 1} different ones, one between each layer and the next",
             )
         rng = np.random.default_rng([whole("network", "seed", seed, 0, 2**63 - 1), 0])
         matrices = {}
@@ -277,6 +294,7 @@ class Weights(Mapping[str, np.ndarray]):
     @classmethod
     def of_halves(cls, halves: Mapping[str, np.ndarray]) -> Weights:
         """Weights from the int8 matrices that `halves` gives."""
+        _check_mapping("network", halves)
         for name, matrix in halves.items():
             if np.asarray(matrix).dtype != np.int8:
                 raise SpecError(
@@ -311,7 +329,8 @@ class Weights(Mapping[str, np.ndarray]):
         return {name: matrix.copy() for name, matrix in self.items()}
 
     def differing(self, other: Mapping[str, np.ndarray]) -> dict[str, int]:
-        """For each matrix, how many weights differ from `other`'s."""
+        """For each matrix, how many weights differ from `other`'s, which are called the same."""
+        _check_mapping("other", other)
         check_names("weights", other, self)
         return {name: int((matrix != other[name]).sum()) for name, matrix in self.items()}
 

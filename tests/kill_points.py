@@ -26,8 +26,9 @@ import numpy as np
 
 from sbp.app.cli import main
 from sbp.errors import SbpError
-from sbp.files import TEMPORARY, arrays_digest
+from sbp.files import TEMPORARY
 from sbp.learn.checkpoint import RunFolder
+from sbp.weights import arrays_digest
 
 COUNT, BEFORE, AFTER = -1, -2, -3
 HOWS = {

@@ -19,8 +19,8 @@ from beartype import BeartypeConf, beartype
 from sbp.errors import SbpError
 
 MODULES = (
-    "sbp.program", "sbp.run", "sbp.replay", "sbp.weights", "sbp.rows", "sbp.task", "sbp.algebra",
-    "sbp.learn.dataset", "sbp.learn.measures", "sbp.learn.augment",
+    "sbp.program", "sbp.run", "sbp.replay", "sbp.weights", "sbp.rows", "sbp.algebra",
+    "sbp.learn.task", "sbp.learn.dataset", "sbp.learn.measures", "sbp.learn.augment",
 )  # fmt: skip
 TYPES = {
     name: getattr(jaxtyping, name)

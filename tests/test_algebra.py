@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sbp.algebra import Network
+from sbp.checks.difference import first_difference
 from sbp.circuits import (
     deep_circuit,
     inference_circuit,
@@ -16,7 +17,6 @@ from sbp.circuits import (
     single_layer_circuit,
 )
 from sbp.circuits.gating import CLOSED_LIMIT, UNGATED_LIMIT
-from sbp.difference import first_difference
 from sbp.engines import compiled, reference
 from sbp.errors import SpecError
 from sbp.program import lower

@@ -368,12 +368,14 @@ def test_states_of_another_program_are_refused():
 
 
 def test_a_program_for_a_circuit_and_the_other_way_round():
-    from sbp import domain, plots, program_file
+    from sbp import plots
+    from sbp.checks import domain
+    from sbp.files import program_file
 
     circuit = circuits.learning_circuit((6, 3, 2))
     program = lower(circuit)
     for call in (domain.limits, program_file.dumps):
-        with pytest.raises(SpecError, match=r"is no program; lower\(circuit\) makes one"):
+        with pytest.raises(SpecError, match=r"a Circuit is no program; sbp\.lower\(circuit"):
             call(circuit)
     assert plots.circuit_diagram(program).alt == plots.circuit_diagram(circuit).alt
     with pytest.raises(SpecError, match="is no circuit"):

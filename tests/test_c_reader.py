@@ -13,7 +13,7 @@ from conftest import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sbp import plain, program_file, trace
+from sbp.files import plain, program_file, trace
 from sbp.program import lower
 from sbp.testing.strategies import circuits, random_stimulus, random_weights
 
@@ -40,6 +40,7 @@ def replay(tmp_path_factory):
             [binary, *files],
             capture_output=True,
             text=True,
+            errors="replace",  # a bad line is shown as it is
             env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
         )
         return found.returncode, found.stdout, found.stderr

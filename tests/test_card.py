@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from sbp import plain, program_file, trace
 from sbp.circuits import inference_circuit, learning_circuit
+from sbp.files import plain, program_file, trace
 from sbp.learn import pretrained
 from sbp.program import lower
 from sbp.reproduce import card

@@ -25,9 +25,9 @@ from sbp.errors import FileError, SpecError
 from sbp.learn import checkpoint as checkpoints
 from sbp.learn import data, learners
 from sbp.learn.checkpoint import Checkpoint, RunFolder
+from sbp.learn.task import Task
 from sbp.learn.training import Settings, fit, train
 from sbp.spec import LearningRule
-from sbp.task import Task
 from sbp.weights import Weights
 
 CHUNK = 10

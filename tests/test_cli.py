@@ -18,9 +18,9 @@ from sbp import engines
 from sbp.app.cli import cli, main, options
 from sbp.circuits import registry
 from sbp.errors import SpecError
-from sbp.files import arrays_digest
 from sbp.learn import data, pretrained, training
 from sbp.learn.training import Settings, train
+from sbp.weights import arrays_digest
 
 SMALL = ("--hidden", 8, "--samples", 60, "--test-samples", 30)
 MEASURES = ("exact", "spike", "membrane", "mse")

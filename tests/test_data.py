@@ -396,7 +396,7 @@ def test_a_data_set_of_another_package_is_one_like_ours(installed, tmp_path):
     assert data.recall(loaded.facts).checksum == loaded.checksum
     with pytest.raises(DataError) as caught:
         data.load("moon")
-    one_line(caught, "unknown data set 'moon'", "did you mean moons?", "broken, gone, moons")
+    one_line(caught, "no data set is called 'moon'", "did you mean moons?", "broken, gone, moons")
     status = data.available()
     assert status["moons"] == "computed"
     assert status["digits"].startswith("embedded")  # ours keep their names

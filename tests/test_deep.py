@@ -8,11 +8,11 @@ import pytest
 from conftest import ROOT
 from naive import simulate
 
-from sbp import trace
+from sbp.checks.difference import first_difference
 from sbp.circuits import deep_circuit, inference_circuit, learning_circuit, single_layer_circuit
-from sbp.difference import first_difference
 from sbp.engines import compiled
 from sbp.errors import SpecError
+from sbp.files import trace
 from sbp.program import lower
 from sbp.run import ALL_SPIKES
 from sbp.spec import MatrixWeight

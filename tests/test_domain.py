@@ -1,4 +1,4 @@
-"""What `sbp.domain` proves never happens, and what it says must happen always does."""
+"""What `sbp.checks.domain` proves never happens, and what it says must happen always does."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 import sbp
 import sbp.algebra
-from sbp import domain, loihi
+from sbp import loihi
+from sbp.checks import domain
+from sbp.checks.domain import Fires, analyse, limits
 from sbp.circuits import deep_circuit
-from sbp.domain import Fires, analyse, limits
 from sbp.engines import reference
 from sbp.errors import SpecError
 from sbp.run import Record

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sbp import engines
-from sbp.difference import first_difference
+from sbp.checks.difference import first_difference
 from sbp.engines import compiled, reference
 from sbp.errors import SpecError
 from sbp.program import lower

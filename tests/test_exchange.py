@@ -22,10 +22,9 @@ from sbp.app import exchange
 from sbp.app.cli import exchange as command
 from sbp.app.exchange import reading
 from sbp.errors import FileError, SbpError
-from sbp.files import arrays_digest
 from sbp.learn import checkpoint, data, pretrained
 from sbp.learn.training import initial_weights
-from sbp.weights import Weights
+from sbp.weights import Weights, arrays_digest
 
 SIZES = (64, 20, 10)
 

@@ -6,7 +6,7 @@ import warnings
 import pytest
 from conftest import ROOT, tool
 
-from sbp import trace
+from sbp.files import trace
 
 faults = tool("faults")
 

@@ -9,10 +9,10 @@ from conftest import ROOT
 from test_lab import held
 from test_lines import text_of
 
-from sbp import trace
 from sbp.app import figures, lab
 from sbp.app.exercises import check, puzzles
 from sbp.circuits import gating_chain, learning_circuit, single_layer_circuit
+from sbp.files import trace
 from sbp.program import lower
 
 pytestmark = pytest.mark.browser

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sbp.checks.difference import first_difference
 from sbp.circuits import (
     deep_circuit,
     gating_chain,
@@ -12,7 +13,6 @@ from sbp.circuits import (
     single_layer_circuit,
 )
 from sbp.circuits.gating import BEFORE_AUGUST_2024, RELEASED, Wiring, parameter_set, ring_phases
-from sbp.difference import first_difference
 from sbp.engines import compiled
 from sbp.errors import SpecError
 from sbp.loihi import mantissa_exponent

@@ -18,12 +18,12 @@ from conftest import ENVIRONMENT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sbp import trace
 from sbp.algebra import Network
 from sbp.app import lab
+from sbp.checks.difference import first_difference
 from sbp.circuits import inference_circuit, learning_circuit
-from sbp.difference import first_difference
 from sbp.engines import reference
+from sbp.files import trace
 from sbp.learn import pretrained
 from sbp.learn.data import load
 from sbp.learn.training import Measures, initial_weights, one_hot, outputs

@@ -22,11 +22,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import Phase as HypothesisPhase
 from hypothesis import strategies as st
 
-from sbp import engines, trace
-from sbp.difference import first_difference
+from sbp import engines
+from sbp.checks.difference import first_difference
 from sbp.engines import compiled, lava, reference
 from sbp.engines.lava.install import require
 from sbp.errors import ChipError, MissingDependency, SpecError
+from sbp.files import trace
 from sbp.program import lower
 from sbp.run import ALL_SPIKES, Record
 from sbp.spec import (

@@ -22,11 +22,11 @@ import numpy as np
 import pytest
 from data_files import idx_bytes
 
-from sbp import algebra, plain, program_file, trace
+from sbp import algebra
 from sbp.app import exchange
 from sbp.circuits import learning_circuit
 from sbp.errors import SbpError
-from sbp.files import arrays_digest
+from sbp.files import plain, program_file, trace
 from sbp.learn import data, pretrained
 from sbp.learn.checkpoint import RunFolder, load_history, load_weights
 from sbp.learn.training import Settings, train
@@ -35,7 +35,7 @@ from sbp.program import lower
 from sbp.reproduce import provenance, status, sweeps
 from sbp.reproduce.claims import select
 from sbp.reproduce.sweeps import cluster, job
-from sbp.weights import Weights
+from sbp.weights import Weights, arrays_digest
 
 COUNT = int(os.environ.get("SBP_MUTATIONS", "40"))
 SIZES = (64, 5, 10)

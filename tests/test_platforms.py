@@ -207,10 +207,15 @@ def test_the_package_imports_what_is_asked_for():
 def test_types_of_the_package_are_those_of_its_names():
     """``__init__.pyi`` says to tools what ``__init__.py`` does."""
     stub = ast.parse(Path(package.__file__).with_name("__init__.pyi").read_text())
+    modules = {place for name, place in package._PLACE.items() if place.endswith(f".{name}")}
     imported = {
-        (node.module if node.module != "sbp" else f"sbp.{alias.name}", alias.asname)
+        (
+            place if (place := f"{node.module}.{alias.name}") in modules else node.module,
+            alias.asname,
+        )
         for node in stub.body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
+    assert modules & {place for place, _ in imported}
     assert imported == {(place, name) for name, place in package._PLACE.items()}

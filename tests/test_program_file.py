@@ -10,10 +10,10 @@ from broken_programs import BROKEN, PROGRAM
 from conftest import ROOT
 from hypothesis import HealthCheck, given, settings
 
-from sbp import plain, program_file
 from sbp.app import lab
 from sbp.circuits import learning_circuit
 from sbp.errors import FileError, SpecError
+from sbp.files import plain, program_file
 from sbp.learn import pretrained
 from sbp.program import lower
 from sbp.spec import Circuit, Neuron, Phase, Population, Projection

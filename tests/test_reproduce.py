@@ -22,10 +22,11 @@ from conftest import PATIENCE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sbp import algebra, reproduce, shipped
+from sbp import algebra, reproduce
 from sbp.circuits import learning_circuit
 from sbp.engines import reference
 from sbp.errors import DataError, FileError, SpecError
+from sbp.files import shipped
 from sbp.learn import data
 from sbp.learn.training import Settings, initial_weights, one_hot, train
 from sbp.program import lower

@@ -11,10 +11,10 @@ from conftest import ROOT, tool
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sbp import trace
 from sbp.app import images
 from sbp.circuits import learning_circuit
 from sbp.errors import FileError, SbpError
+from sbp.files import trace
 from sbp.program import lower
 from sbp.testing.strategies import circuits, random_stimulus, random_weights
 

@@ -10,7 +10,7 @@ import pytest
 from cases import learning
 
 import sbp.run
-from sbp.difference import first_difference
+from sbp.checks.difference import first_difference
 from sbp.engines import compiled, reference
 from sbp.errors import SpecError
 from sbp.program import lower

@@ -356,10 +356,10 @@ def test_every_error_is_one_family():
 def test_numpys_integers_are_whole_numbers_everywhere(tmp_path):
     """In files they are plain: JSON knows no others."""
     from sbp import plots
-    from sbp.domain import analyse
+    from sbp.checks.domain import analyse
+    from sbp.files.trace import record, write
     from sbp.learn import data
     from sbp.reproduce import sweeps
-    from sbp.trace import record, write
 
     n = np.int64
     job = sweeps.Job("digits", n(4), n(1), n(1), n(1), n(8), n(1), n(20), n(20))

@@ -21,10 +21,10 @@ from sbp import loihi
 from sbp.errors import MissingDependency, SpecError
 from sbp.learn import data
 from sbp.learn.checkpoint import load_weights
+from sbp.learn.task import Task
 from sbp.learn.training import Settings, train
 from sbp.reproduce import provenance, sweeps
 from sbp.reproduce.sweeps import Job, cluster, job
-from sbp.task import Task
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {"dataset": "digits", "hidden": 20, "epochs": 2, "n_train": 200, "n_test": 50}
@@ -99,7 +99,7 @@ def test_bad_options_are_told_before_any_worker_starts(
     for name in ("_client", "run_job"):
         monkeypatch.setattr(cluster, name, lambda *_, **__: pytest.fail("work was begun"))
     for options, message in [
-        ({"dataset": "mnits"}, "unknown data set 'mnits'"),
+        ({"dataset": "mnits"}, "no data set is called 'mnits'"),
         ({"hidden": (0,)}, "hidden is 0"),
         ({"seeds": 0}, "seeds is 0"),
         ({"crops": (9,)}, "crop is 9"),

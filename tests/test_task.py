@@ -14,10 +14,10 @@ from sbp.circuits import (
 )
 from sbp.engines import get
 from sbp.errors import SpecError
+from sbp.learn.task import Task
 from sbp.program import lower
 from sbp.run import Record
 from sbp.spec import Parameter
-from sbp.task import Task
 from sbp.weights import Weights
 
 

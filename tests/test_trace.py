@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from sbp import engines, plain, program_file, trace
+from sbp import engines
 from sbp.circuits import learning_circuit, registry
 from sbp.errors import FileError, SpecError
+from sbp.files import plain, program_file, trace
 from sbp.program import lower
 from sbp.run import copies_parted
 from sbp.spec import Circuit, Neuron, Phase, Population, Projection, Source

@@ -17,8 +17,8 @@ from sbp.learn import data, learners
 from sbp.learn.augment import Shifts
 from sbp.learn.checkpoint import RunFolder, load_history, load_weights
 from sbp.learn.measures import Measures, evaluate, one_hot, outputs, silent_layer, task_of
+from sbp.learn.task import Task
 from sbp.learn.training import Settings, Training, epoch_order, fit, train, train_seeds
-from sbp.task import Task
 from sbp.weights import Weights
 
 
@@ -507,8 +507,11 @@ def test_what_a_training_cannot_take_is_refused(digits):
     task = Task.of((64, 8, 10))
     x, n = digits.x_train, len(digits.x_train)
     for refused, message in (
-        (lambda: next(fit((64, 8, 10), digits)), "training takes a Task, not a tuple"),
-        (lambda: next(fit(task, "digits")), "training takes a Dataset, not a str"),
+        (
+            lambda: next(fit((64, 8, 10), digits)),
+            "task is of type tuple; allowed: a Task",
+        ),
+        (lambda: next(fit(task, "digits")), "dataset is of type str; allowed: a Dataset"),
         (lambda: next(fit(task, digits, inputs=x)), "inputs is no function"),
         (lambda: next(fit(task, digits, inputs=lambda e: x[:5])), f"5 inputs; allowed: {n}"),
         (lambda: next(fit(task, digits, weights=[1, 2])), "the weights are list; allowed: a map"),
@@ -516,7 +519,7 @@ def test_what_a_training_cannot_take_is_refused(digits):
         (lambda: evaluate(digits, task.start(0), speed=3), "the algebra has no option 'speed'"),
         (lambda: evaluate(digits, task.start(0), "compiled", speed=3), "no option is called 'spe"),
         (lambda: next(fit(task, digits, "compiled", speed=3)), "no option is called 'speed'"),
-        (lambda: engines.get("compiled").run(task.learning, None), "runs a program, not a Circui"),
+        (lambda: engines.get("compiled").run(task.learning, None), "a Circuit is no program; sbp"),
         (lambda: engines.session("compiled", task.learning, None), "sbp.lower.circuit. makes one"),
         (lambda: task.learning_program.check_stimulus(x), "the stimulus is ndarray; allowed: a m"),
     ):

@@ -132,7 +132,7 @@ BANNED = set(sys.argv[1].split(","))
 sys.meta_path.insert(0, Wall())
 import numpy as np
 import sbp
-from sbp import shipped, trace
+from sbp.files import shipped, trace
 program = sbp.lower(sbp.learning_circuit((8, 6, 3)))
 start = sbp.Weights.random((8, 6, 3), 0)
 x = np.eye(8, dtype=np.uint8)[[0, 3, 5]]

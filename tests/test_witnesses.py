@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from conftest import ROOT, tool
 
-from sbp import program_file, trace
 from sbp.circuits import learning_circuit
-from sbp.plain import write_trace
+from sbp.files import program_file, trace
+from sbp.files.plain import write_trace
 from sbp.program import lower
 
 #: A witness that replays the trace by the rules of the program file, with NumPy alone; one of its

@@ -322,7 +322,8 @@ def assemble(quick: bool) -> Path:
     (source / "sbp" / "engines").mkdir(parents=True)  # printed on the page about engines
     shutil.copy(ROOT / "sbp" / "engines" / "reference.py", source / "sbp" / "engines")
     for shown in (
-        "sbp/program_file.py", "sbp/plain.py", "examples/c/program.h", "examples/c/replay.c",
+        "sbp/files/program_file.py", "sbp/files/plain.py",
+        "examples/c/program.h", "examples/c/replay.c",
         "witnesses/README.md", "witnesses/run_brian2.py", "THIRD_PARTY.md",
         "tests/plugin/pyproject.toml", "tests/plugin/sbp_guest/engine.py",
         "tests/plugin/sbp_guest/circuit.py", "tests/plugin/sbp_guest/data.py",

@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 import outside
 
-from sbp import loihi, program_file, trace
+from sbp import loihi
 from sbp.circuits import inference_circuit, learning_circuit
 from sbp.engines import compiled
 from sbp.errors import SbpError
-from sbp.files import write_atomic
+from sbp.files import program_file, trace, write_atomic
+from sbp.files.plain import write_trace
 from sbp.learn import data, pretrained
 from sbp.learn.training import one_hot
-from sbp.plain import write_trace
 from sbp.program import NO_MATRIX, Program, lower
 from sbp.reproduce import energy, placement, provenance
 from sbp.spec import Circuit, MatrixWeight

@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from sbp import loihi, trace
+from sbp import loihi
 from sbp.engines import reference
 from sbp.errors import SbpError
-from sbp.files import write_atomic
+from sbp.files import trace, write_atomic
 from sbp.program import NO_MATRIX, Program, ProjectionCode, State
 from sbp.reproduce import provenance
 

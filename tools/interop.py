@@ -18,9 +18,10 @@ import numpy as np
 import outside
 
 from sbp.errors import SbpError
-from sbp.files import arrays_digest, write_atomic, write_npz
+from sbp.files import write_atomic, write_npz
 from sbp.learn import data, pretrained, training
 from sbp.reproduce import provenance
+from sbp.weights import arrays_digest
 
 ROOT = outside.ROOT
 BUILD = ROOT / "build" / "interop"

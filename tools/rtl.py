@@ -17,10 +17,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sbp import program_file, trace
 from sbp.app import images
 from sbp.errors import SbpError
-from sbp.files import write_atomic
+from sbp.files import program_file, trace, write_atomic
 from sbp.reproduce import provenance
 from sbp.weights import Weights
 

@@ -16,10 +16,9 @@ from typing import Any, NamedTuple
 
 import outside
 
-from sbp import program_file, trace
 from sbp.errors import SbpError
-from sbp.files import write_atomic
-from sbp.plain import write_trace
+from sbp.files import program_file, trace, write_atomic
+from sbp.files.plain import write_trace
 from sbp.reproduce import provenance
 
 ROOT = outside.ROOT

@@ -2,9 +2,10 @@
 
 Needs NumPy only: nothing of sbp, which a witness must not know.  Usage of a witness:
 ``python run_NAME.py PROGRAM TRACE ANSWER.json``.  PROGRAM is a file that ``sbp program write``
-writes, TRACE one of ``sbp program trace``; `pydoc sbp.program_file` and `pydoc sbp.plain` describe
-them.  A witness builds the network from PROGRAM, takes from TRACE the spikes of the sources and
-the weights at the start, runs, and calls `Case.report` with what it found.
+writes, TRACE one of ``sbp program trace``; `pydoc sbp.files.program_file` and `pydoc
+sbp.files.plain` describe them.  A witness builds the network from PROGRAM, takes from TRACE the
+spikes of the sources and the weights at the start, runs, and calls `Case.report` with what it
+found.
 """
 
 import json

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sbp import shipped
 from sbp.errors import FileError, MissingDependency
-from sbp.files import write_atomic
+from sbp.files import shipped, write_atomic
 
 #: Where the book is published; a link out of a lone notebook leads there.
 BOOK = "https://spiking-backprop.github.io/sbp"

@@ -665,7 +665,7 @@ def _votes(answer: Any, *, sums: Sequence[np.ndarray], labels: np.ndarray) -> Ve
 @exercise("equal")
 def _equal(answer: Any) -> Verdict:
     """Chapter 7: two runs, ours and Lava's, that differ in nothing."""
-    from sbp.difference import first_difference
+    from sbp.checks.difference import first_difference
 
     try:
         ours, lava = answer

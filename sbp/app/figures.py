@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from sbp import algebra, trace
+from sbp import algebra
 from sbp.app.exercises import puzzles
 from sbp.app.lab import encode, encode_program, encode_weights, write_script
 from sbp.circuits import deep_circuit, gating_chain, learning_circuit, lines, single_layer_circuit
 from sbp.circuits.gating import RELAY
 from sbp.engines import compiled
+from sbp.files import trace
 from sbp.learn.data import load
 from sbp.learn.training import epoch_order, one_hot
 from sbp.program import lower

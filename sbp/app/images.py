@@ -12,7 +12,7 @@ synapse.hex    one for each synapse: ``{plastic[1], shift[4], delay, target}``
 weight.hex     its mantissa, 9 bits, two's complement; shift is 6 + exponent
 reward.hex     one for each phase: whether it has a reward
 kick.hex       the source lines that spike once, in the step before the first
-trace.txt      of a trace: plain text, `sbp.plain`
+trace.txt      of a trace: plain text, `sbp.files.plain`
 weight_end.hex of a trace: weight.hex as it is after the last step
 ============== ==================================================================================
 
@@ -28,11 +28,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sbp import plain
 from sbp.errors import FileError
-from sbp.files import write_atomic
+from sbp.files import plain, write_atomic
+from sbp.files.trace import Trace, implied_copies
 from sbp.program import NO_MATRIX, ONE_TO_ONE, Program
-from sbp.trace import Trace, implied_copies
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -195,7 +194,7 @@ def c_header(program: Program, weights: Arrays | None = None) -> str:
     }
     lines = [
         f"/* {program.name} circuit {'-'.join(map(str, program.sizes))}: what `sbp program header`",
-        "   made of its program file; `pydoc sbp.program_file` says what each number means. */",
+        "   made of its program file.  What each number means: `pydoc sbp.files.program_file`. */",
         "#ifndef SBP_PROGRAM_H",
         "#define SBP_PROGRAM_H",
         "#include <stdint.h>",

@@ -10,10 +10,11 @@ is 1024 and a relay's bias -8192.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from sbp.errors import SpecError
+from sbp.errors import SpecError, check_kind, check_name
 from sbp.loihi import SCALE
 from sbp.spec import (
     Circuit,
@@ -171,8 +172,7 @@ PARAMETER_SETS = {parameters.name: parameters for parameters in (RELEASED, BEFOR
 
 def parameter_set(name: str, weight_exponent: int = 0) -> ParameterSet:
     """The parameter set called `name` at `weight_exponent`; SpecError if there is none."""
-    if name not in PARAMETER_SETS:
-        raise SpecError(f"no parameter set is called {name!r}", allowed=", ".join(PARAMETER_SETS))
+    check_name("parameter set", name, PARAMETER_SETS)
     return replace(PARAMETER_SETS[name], weight_exponent=weight_exponent)
 
 
@@ -205,12 +205,11 @@ class Wiring:
         `kind` is a name of `ParameterSet.kinds`; `one_to_one` overrides a gate's all-to-all
         pattern, for populations that gate each other neuron by neuron.
         """
-        if kind not in self.numbers.kinds:
-            raise SpecError(
-                f"{source} -> {targets}: no kind of synapse is called {kind!r}",
-                allowed=", ".join(self.numbers.kinds),
-                do="any other is a Projection with a label of its own",
-            )
+        other = "any other is a Projection with a label of its own"
+        check_kind(f"what {source} sends to", targets, str)
+        check_name(
+            "kind of synapse", kind, self.numbers.kinds, owner=f"{source} -> {targets}", do=other
+        )
         weight, pattern = self.numbers.kinds[kind]
         if one_to_one:
             pattern = "one-to-one"
@@ -223,6 +222,8 @@ class Wiring:
 
         The parameter set's exponent is added to its own.
         """
+        check_kind(f"what {source} sends to", targets, str)
+        check_kind(f"{source} -> {targets}: the weight", weight, MatrixWeight)
         weight = replace(weight, exponent=weight.exponent + self.numbers.weight_exponent)
         for target in targets.split():
             self.projections.append(
@@ -235,21 +236,26 @@ class Wiring:
 
         The kick reaches g1 in the very first step, so g(p+1) fires in phase p.
         """
+        whole("ring", "length", length, 1, MAX_RING)
         for k in range(length):
             self.connect(f"g{k}", f"g{(k + 1) % length}", "ring")
         self.connect("kick", f"g{1 % length}", "ring")
         return tuple(Population(f"g{k}", 1, self.numbers.gate_neuron) for k in range(length))
 
 
+MAX_RING = 1 << 12  #: gates
 KICK = Source("kick", 1, phase=None)
 
 
 def ring_phases(
-    length: int, fires: dict[int, Phase], note_otherwise: str = ""
+    length: int, fires: Mapping[int, Phase], note_otherwise: str = ""
 ) -> tuple[Phase, ...]:
     """Phases 0 .. length-1 with the ring's own firing, g(p+1) in phase p, added to each."""
-    for p in fires:
+    whole("ring", "length", length, 1, MAX_RING)
+    check_kind("what fires in the ring's phases", fires, Mapping)
+    for p, phase in fires.items():
         whole("ring", "phase", p, 0, length - 1)
+        check_kind(f"phase {p}", phase, Phase)
     phases = []
     for p in range(length):
         phase = fires.get(p, Phase(note=note_otherwise))
@@ -288,7 +294,7 @@ def gating_chain(
     """
     (size, stages) = check_sizes((size, stages), (2, 2), "gating chain (size, stages)")
     ring = stages + 1 if ring is None else ring
-    if not is_whole(ring) or not 2 <= ring <= 1 << 12:
+    if not is_whole(ring) or not 2 <= ring <= MAX_RING:
         raise SpecError(
             f"gating chain: ring is {ring!r}",
             allowed="2 to 4096 gates (a relay is dead for one step after a spike)",

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from sbp.circuits.gating import KICK, Wiring, parameter_set, ring_phases
 from sbp.errors import SpecError
-from sbp.spec import Circuit, MatrixWeight, Parameter, Phase, Population, Source, check_sizes
+from sbp.spec import Circuit, MatrixWeight, Parameter, Phase, Population, Source, check_sizes, parts
 from sbp.weights import layer_names
 
 ANSWER = "o"  #: the population whose spikes, in the last phase, are the answer
@@ -55,7 +55,7 @@ def inference_circuit(
     layers = len(sizes) - 1
     # The paper has one hidden layer, and calls it h.
     labels = ("x", "h", ANSWER) if layers == 2 else layer_labels(layers)
-    matrices = layer_names(layers) if names is None else tuple(names)
+    matrices = layer_names(layers) if names is None else parts("names", names, str)
     if len(matrices) != layers:
         raise SpecError(
             f"inference circuit: {len(matrices)} names of weights",

@@ -9,6 +9,8 @@ options it takes; these have one meaning for all families:
     Gates in the ring, where it can be chosen.
 ``parameters``
     Which of the named parameter sets.
+``names``
+    Of the weight matrices, where they can be chosen.
 
 Another package adds a family by an entry point of the group ``sbp.circuits``, in its
 ``pyproject.toml``::
@@ -24,7 +26,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from importlib import metadata
 from typing import Any
 
 from sbp.circuits.backprop import learning_circuit
@@ -32,11 +33,11 @@ from sbp.circuits.deep import deep_circuit
 from sbp.circuits.gating import gating_chain
 from sbp.circuits.inference import inference_circuit
 from sbp.circuits.single_layer import single_layer_circuit
-from sbp.errors import SbpError, SpecError, brief, did_you_mean
+from sbp.errors import SbpError, SpecError, brief
+from sbp.plugins import Plugins
 from sbp.spec import Circuit, check_sizes
 
-GROUP = "sbp.circuits"  #: entry points of other packages
-DEFAULTS = {"weight_exponent": 0, "ring": None, "parameters": "released"}
+DEFAULTS = {"weight_exponent": 0, "ring": None, "parameters": "released", "names": None}
 
 
 def _gating_chain(
@@ -61,14 +62,17 @@ OWN: dict[str, Callable[..., Circuit]] = {
 }
 
 
-def _others() -> dict[str, metadata.EntryPoint]:
-    found = metadata.entry_points(group=GROUP)
-    return {entry.name: entry for entry in found if entry.name not in OWN}
+PLUGINS = Plugins("sbp.circuits", "circuit", OWN)
 
 
 def families() -> tuple[str, ...]:
     """Names of all families: ours, then those of other packages."""
-    return (*OWN, *sorted(_others()))
+    return PLUGINS.names
+
+
+def usual(layers: int) -> str:
+    """The family that learns where none is named: the paper's for three layers, else the deep."""
+    return "learning" if layers == 3 else "deep"
 
 
 def family(name: str) -> Callable[..., Circuit]:
@@ -79,26 +83,12 @@ def family(name: str) -> Callable[..., Circuit]:
     SpecError
         For an unknown name, or where another package's family cannot be loaded.
     """
-    if name in OWN:
+    if isinstance(name, str) and name in OWN:
         return OWN[name]
-    others = _others()
-    if name not in others:
-        raise SpecError(
-            f"no circuit is called {name!r}",
-            allowed=", ".join(families()),
-            do=did_you_mean(name, families()),
-        )
-    try:
-        found = others[name].load()
-    except Exception as error:  # whatever a stranger's module raises
-        raise SpecError(
-            f"the circuit {name} ({others[name].value}) cannot be loaded: {error}",
-            do="repair or uninstall the package that brings it",
-        ) from error
+    found, label = PLUGINS.load(name)
     if not callable(found):
         raise SpecError(
-            f"the circuit {name} ({others[name].value}) is {found!r}",
-            allowed="a function of the layer sizes that gives a Circuit",
+            f"{label} is {found!r}", allowed="a function of the layer sizes that gives a Circuit"
         )
     return found
 
@@ -110,6 +100,7 @@ def build(
     weight_exponent: int = 0,
     ring: int | None = None,
     parameters: str = "released",
+    names: Iterable[str] | None = None,
 ) -> Circuit:
     """The circuit of the family `name` with these layer sizes.
 
@@ -126,6 +117,8 @@ def build(
         Gates in the ring; families whose ring is given by their sizes take only that.
     parameters : str
         Name of a parameter set, for families that have several.
+    names : iterable of str, optional
+        Of the weight matrices, for families that have a choice.
 
     Raises
     ------
@@ -136,6 +129,7 @@ def build(
     builder = family(name)
     options: dict[str, Any] = {
         "weight_exponent": weight_exponent, "ring": ring, "parameters": parameters,
+        "names": names,
     }  # fmt: skip
     taken = inspect.signature(builder).parameters
     given = {option: value for option, value in options.items() if value != DEFAULTS[option]}

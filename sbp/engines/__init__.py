@@ -16,26 +16,21 @@ where ``ENGINE`` is an `Engine`.  From then on everything that takes the name of
 from __future__ import annotations
 
 import importlib
-from importlib import metadata
 from typing import Any
 
-from sbp.engines.protocol import Engine, Session, check_options, check_program
-from sbp.errors import SpecError, brief, did_you_mean
-from sbp.program import Program, State
+from sbp.engines.protocol import Engine, Session, check_options
+from sbp.errors import SpecError, brief
+from sbp.plugins import Plugins
+from sbp.program import Program, State, check_program
 from sbp.spec import whole
 
-GROUP = "sbp.engines"  #: entry points of other packages
 OWN = ("reference", "compiled", "lava")  #: modules here, each with an ``ENGINE``
-
-
-def _others() -> dict[str, metadata.EntryPoint]:
-    found = metadata.entry_points(group=GROUP)
-    return {entry.name: entry for entry in found if entry.name not in OWN}
+PLUGINS = Plugins("sbp.engines", "engine", OWN)
 
 
 def names() -> tuple[str, ...]:
     """Every engine: ours, then those of other packages."""
-    return (*OWN, *sorted(_others()))
+    return PLUGINS.names
 
 
 def get(name: str) -> Engine:
@@ -46,23 +41,9 @@ def get(name: str) -> Engine:
     SpecError
         For an unknown name, or where another package's engine cannot be loaded.
     """
-    if name in OWN:
+    if isinstance(name, str) and name in OWN:
         return importlib.import_module(f"{__name__}.{name}").ENGINE
-    others = _others()
-    if name not in others:
-        raise SpecError(
-            f"no engine is called {name!r}",
-            allowed=", ".join(names()),
-            do=did_you_mean(name, names()),
-        )
-    label = f"the engine {name} ({others[name].value})"
-    try:
-        found = others[name].load()
-    except Exception as error:  # whatever a stranger's module raises
-        raise SpecError(
-            f"{label} cannot be loaded: {error}",
-            do="repair or uninstall the package that brings it",
-        ) from error
+    found, label = PLUGINS.load(name)
     if isinstance(found, type) or not isinstance(found, Engine):
         raise SpecError(f"{label} is {found!r}", allowed="an sbp.engines.Engine")
     return found

@@ -14,8 +14,8 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from sbp.errors import SpecError
-from sbp.program import Program, State
+from sbp.errors import check_name
+from sbp.program import Program, State, check_program
 from sbp.run import NOTHING, Record, Run
 
 SessionType = TypeVar("SessionType", bound="Session")
@@ -150,15 +150,6 @@ class Engine(Protocol):
             return session.run(stimulus, steps, record=record, strict=strict)
 
 
-def check_program(program: Program) -> None:
-    """Raise SpecError for a circuit that was not lowered."""
-    if not hasattr(program, "check_state"):
-        raise SpecError(
-            f"an engine runs a program, not a {type(program).__name__}",
-            do="sbp.lower(circuit) makes one",
-        )
-
-
 def check_options(engine: Engine, options: Mapping[str, Any]) -> None:
     """Raise SpecError for an option that is not in the signature of `engine.session`."""
     parameters = inspect.signature(engine.session).parameters.values()
@@ -166,8 +157,4 @@ def check_options(engine: Engine, options: Mapping[str, Any]) -> None:
         return
     known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     for option in options:
-        if option not in known:
-            raise SpecError(
-                f"engine {engine.name}: no option is called {option!r}",
-                allowed=", ".join(known) or "none",
-            )
+        check_name("option", option, known, owner=f"engine {engine.name}")

@@ -14,7 +14,7 @@ import numpy as np
 from sbp.engines import protocol
 from sbp.loihi import clip_weight, decay, wrap
 from sbp.program import NO_MATRIX, ONE_TO_ONE, Program, State
-from sbp.run import NOTHING, Counters, Record, Run, strict_error, warn_once
+from sbp.run import NOTHING, Counters, Record, Run, planned, strict_error, warn_once
 
 
 class Constants(NamedTuple):
@@ -151,12 +151,9 @@ class Session(protocol.Session):
         """As `sbp.engines.Session.run`; where strict mode raises, `state` stays as it was."""
         program, state = self.program, self.state
         first = state.step
-        stimulus = program.check_stimulus(stimulus or {})
-        samples = len(next(iter(stimulus.values()))) if stimulus else 0
-        steps = program.steps_of(stimulus, first, steps)
+        stimulus, samples, steps, keep = planned(program, first, stimulus, steps, record)
         counters = Counters.zeros(program)
         state.u, state.v = state.u.astype(np.int64), state.v.astype(np.int64)
-        keep = record.steps(program, first, steps)
         kept = record.allocate(program, len(keep))
         row = 0
         for now in range(first, first + steps):

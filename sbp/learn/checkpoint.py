@@ -28,7 +28,7 @@ from sbp.files import (
     TEMPORARY,
     TEXT,
     Member,
-    arrays_digest,
+    as_path,
     check_writable,
     parse_json,
     read_json,
@@ -38,7 +38,7 @@ from sbp.files import (
     write_npz,
 )
 from sbp.learn.schema import Epoch, Header, History, check
-from sbp.weights import LIMITS, Weights, check_names, layer_names
+from sbp.weights import LIMITS, Weights, arrays_digest, check_names, is_chain
 
 FORMAT = "sbp checkpoint 1"
 LOCK = ".sbp-lock"
@@ -105,8 +105,8 @@ class RunFolder:
     of two runs lie side by side, because a process was killed, the later run counts.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = as_path(path)
         self.newest = self.path / "checkpoint.npz"
         self.previous = self.path / "checkpoint.previous.npz"
         self.weights = self.path / "weights.npz"
@@ -383,11 +383,6 @@ def _check_identity(path: Path, found: Mapping[str, Any], wanted: Mapping[str, A
             )
 
 
-def is_chain(weights: Mapping[str, np.ndarray]) -> bool:
-    """Whether their names alone say that they are a network: W, or W1 .. WL in this order."""
-    return tuple(weights) in (("W",), layer_names(len(weights)))
-
-
 def named(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """`weights` as arrays of a checkpoint."""
     return {f"matrix:{name}": matrix for name, matrix in weights.items()}
@@ -473,7 +468,7 @@ def load_weights(path: str | Path) -> Weights:
     SpecError
         If a weight is odd or out of range, or names or shapes do not make a network.
     """
-    path = Path(path)
+    path = as_path(path)
     if not path.is_dir():
         return read_final(path).weights
     saved = RunFolder(path).saved()
@@ -495,7 +490,7 @@ def load_history(path: str | Path) -> dict[str, Any]:
     FileError
         If it is missing, or its "epochs" are no list of measures.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.suffix == ".npz":
         in_folder = path.name == "weights.npz"
         history = (RunFolder(path.parent).final() if in_folder else read_final(path)).history

@@ -34,22 +34,21 @@ import importlib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 from warnings import warn
 
-from sbp.errors import DataError, SbpError, brief, did_you_mean
+from sbp.errors import DataError, SbpError, brief
 from sbp.learn import own
 from sbp.learn.dataset import ARRAYS, Dataset, Pictures, Root, Source, binarise
 from sbp.learn.idx import IdxPictures, data_root
+from sbp.plugins import Plugins
 
 __all__ = [
     "ARRAYS", "NAMES", "Dataset", "Pictures", "Source", "available", "best_mnist", "binarise",
     "data_root", "inputs", "is_here", "load", "names", "recall", "source",
 ]  # fmt: skip
 
-GROUP = "sbp.datasets"  #: entry points of other packages
 #: Our own: name -> where its `Source` is.
 OWN = {
     "digits": "sbp.learn.embedded:DIGITS",
@@ -61,14 +60,13 @@ NAMES = tuple(OWN)
 PUBLISHED = ("mnist", "fashion-mnist")  #: found by their content wherever a path leads to them
 
 
-def _others() -> dict[str, metadata.EntryPoint]:
-    found = metadata.entry_points(group=GROUP)
-    return {entry.name: entry for entry in found if entry.name not in OWN}
+PLUGINS = Plugins("sbp.datasets", "data set", OWN, DataError)
+OR_A_PATH = ", the path of a FILE.npz, or that of a folder of idx files"
 
 
 def names() -> tuple[str, ...]:
     """Names of all data sets: ours, then those of other packages."""
-    return (*OWN, *sorted(_others()))
+    return PLUGINS.names
 
 
 def source(name: str) -> Source:
@@ -82,22 +80,7 @@ def source(name: str) -> Source:
     if name in OWN:
         module, _, attribute = OWN[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
-    others = _others()
-    if name not in others:
-        raise DataError(
-            f"unknown data set {name!r}",
-            allowed=f"{', '.join(names())}, the path of a FILE.npz, or that of a folder of idx "
-            "files",
-            do=did_you_mean(name, names()),
-        )
-    label = f"the data set {name} ({others[name].value})"
-    try:
-        found = others[name].load()
-    except Exception as error:  # whatever a stranger's module raises
-        raise DataError(
-            f"{label} cannot be loaded: {brief(error)}",
-            do="repair or uninstall the package that brings it",
-        ) from error
+    found, label = PLUGINS.load(name, OR_A_PATH)
     if isinstance(found, type) or not isinstance(found, Source):
         raise DataError(f"{label} is {found!r}", allowed="an sbp.learn.data.Source")
     return found
@@ -187,13 +170,13 @@ def _own_path(name: str | os.PathLike[str]) -> Path | None:
         return path
     if isinstance(name, str) and path.name == text:
         # A bare word is a name before it is a folder here.
-        return None if not path.is_dir() or text in _others() else path
+        return None if not path.is_dir() or text in PLUGINS.others else path
     if path.is_dir() or own.is_idx(path):
         return path
     fault = "is neither a FILE.npz nor a folder" if path.exists() else "does not exist"
     raise DataError(
         f"data set {path} {fault}",
-        allowed=f"{', '.join(names())}, the path of a FILE.npz, or that of a folder of idx files",
+        allowed=", ".join(names()) + OR_A_PATH,
     )
 
 

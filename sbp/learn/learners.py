@@ -11,9 +11,9 @@ from sbp import algebra, engines
 from sbp.errors import SpecError
 from sbp.learn.checkpoint import matrices, named
 from sbp.learn.measures import Watch, check_backpropagation, circuit_outputs
+from sbp.learn.task import Task
 from sbp.program import Program
 from sbp.run import Counters, faults
-from sbp.task import Task
 from sbp.weights import Weights
 
 CHUNK = 4000  #: samples the algebra learns between two looks at the clock

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sbp import algebra, engines
-from sbp.errors import SpecError
+from sbp.errors import SpecError, check_kind
 from sbp.learn.data import Dataset
+from sbp.learn.task import Task
 from sbp.run import Record
-from sbp.task import Task
+from sbp.spec import MAX_SIZE, as_array, whole
 from sbp.weights import Weights
 
 if TYPE_CHECKING:
@@ -70,9 +71,9 @@ def one_hot(labels: Integer[np.ndarray, "k"], n: int) -> UInt8[np.ndarray, "k {n
     SpecError
         For a label that is not a whole number from 0 to n - 1.
     """
-    labels = np.asarray(labels)
-    whole = np.issubdtype(labels.dtype, np.integer) or not labels.size
-    if labels.ndim != 1 or not whole:
+    labels = as_array("labels", labels)
+    n = whole("targets", "classes", n, 1, MAX_SIZE)
+    if labels.ndim != 1 or not (np.issubdtype(labels.dtype, np.integer) or not labels.size):
         raise SpecError(
             f"labels are {labels.dtype} of shape {labels.shape}", allowed="whole numbers, (n,)"
         )
@@ -200,6 +201,9 @@ def outputs(
         If the weights do not fit the inputs, the task or the chip; for an engine or an option
         that there is not, or a task that the algebra does not compute.
     """
+    if task is not None:
+        check_kind("task", task, Task)
+    check_kind("engine", engine, str)
     if engine == "algebra":
         if options:
             raise SpecError(f"the algebra has no option {min(options)!r}")
@@ -207,6 +211,9 @@ def outputs(
             check_backpropagation(task)
     task = task or task_of(weights)
     weights = task.check(weights)
+    inputs = as_array("inputs", inputs)
+    if inputs.ndim != 2:
+        raise SpecError(f"inputs have shape {inputs.shape}", allowed=f"(n, {task.n_inputs})")
     if inputs.shape[1] != task.n_inputs or n_classes not in (None, task.n_classes):
         raise SpecError(
             f"the network is {'-'.join(map(str, task.sizes))}, the data has {inputs.shape[1]} "
@@ -228,6 +235,7 @@ def evaluate(
     **options: Any,
 ) -> Measures:
     """Measure `weights` on the test set of `dataset`; the parameters are those of `outputs`."""
+    check_kind("dataset", dataset, Dataset, "sbp.learn.data.load(name) makes one")
     answers = outputs(
         dataset.x_test, weights, engine, dataset.n_classes, watch, task=task, **options
     )

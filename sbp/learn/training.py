@@ -11,6 +11,7 @@ what is returned is a moment between two samples.
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from sbp import engines
-from sbp.errors import FileError, SpecError
+from sbp.errors import FileError, SpecError, check_kind, check_name
 from sbp.learn.augment import Shifts
 from sbp.learn.checkpoint import Checkpoint, RunFolder
 from sbp.learn.data import Dataset
@@ -36,11 +37,11 @@ from sbp.learn.measures import (
     task_of,
 )
 from sbp.learn.parallel import in_threads, uninterrupted
-from sbp.program import Program
+from sbp.learn.task import Task
+from sbp.program import Program, check_spikes
 from sbp.run import Counters
 from sbp.spec import MAX_SIZE, whole
-from sbp.task import Task
-from sbp.weights import Weights
+from sbp.weights import Weights, is_chain
 
 __all__ = [
     "ENGINES", "Epoch", "Measures", "Result", "Settings", "Training", "circuit_outputs",
@@ -204,8 +205,7 @@ class Result:
 
 
 def _check_engine(name: str) -> None:
-    if name not in ENGINES:
-        raise SpecError(f"no engine is called {name!r}", allowed=", ".join(ENGINES))
+    check_name("engine", name, ENGINES)
 
 
 def initial_weights(sizes: Sequence[int], seed: int) -> Weights:
@@ -273,12 +273,12 @@ class Training:
         saved: Checkpoint | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        for given, kind in ((task, Task), (dataset, Dataset)):
-            if not isinstance(given, kind):
-                raise SpecError(
-                    f"training takes a {kind.__name__}, not a {type(given).__name__}",
-                    do="Task.of(sizes) and sbp.learn.data.load(name) make them",
-                )
+        made = "Task.of(sizes) and sbp.learn.data.load(name) make them"
+        for name, given, kind in (
+            ("task", task, Task), ("dataset", dataset, Dataset), ("settings", settings, Settings),
+            ("options", {} if options is None else options, Mapping),
+        ):  # fmt: skip
+            check_kind(f"training: {name}", given, kind, made)
         if (task.n_inputs, task.n_classes) != (dataset.n_inputs, dataset.n_classes):
             raise SpecError(
                 f"the network is {'-'.join(map(str, task.sizes))}, data set {dataset.name} has "
@@ -388,7 +388,9 @@ class Training:
         """Inputs of an epoch and the order in which they are learned."""
         if self._drawn[0] != epoch:
             n = len(self.dataset.x_train)
-            inputs = self._inputs(epoch) if self._inputs else self.dataset.x_train
+            inputs = self.dataset.x_train
+            if self._inputs:
+                inputs = check_spikes(f"epoch {epoch}", self._inputs(epoch), self.task.n_inputs)
             if len(inputs) != n:
                 raise SpecError(f"epoch {epoch}: {len(inputs)} inputs", allowed=f"{n}")
             order = epoch_order(self.settings.seed, epoch, n)
@@ -402,7 +404,7 @@ class Training:
         elif not self._silent:
             self._silent = True
             layer = None
-            if self.task.names in (("W",), *(_layers(self.task),)):
+            if is_chain(self.task.names):
                 layer = silent_layer(self.learner.weights(), self.dataset.x_test)
             name = f"hidden layer {layer}" if layer else "the network"
             warnings.warn(
@@ -430,13 +432,8 @@ class Training:
 
 def _algebra_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     for name in options or {}:
-        if name != "copies":
-            raise SpecError(f"the algebra: no option is called {name!r}", allowed="copies")
+        check_name("option", name, ["copies"], owner="the algebra")
     return dict(options or {})
-
-
-def _layers(task: Task) -> tuple[str, ...]:
-    return tuple(f"W{k}" for k in range(1, len(task.names) + 1))
 
 
 def _place(saved: Checkpoint, n: int) -> _Place:
@@ -501,7 +498,7 @@ def fit(
     Examples
     --------
     >>> from sbp.learn import data
-    >>> from sbp.task import Task
+    >>> from sbp.learn.task import Task
     >>> digits = data.load("digits")
     >>> for epoch in fit(Task.of((64, 100, 10)), digits, epochs=2):
     ...     print(epoch.epoch, round(epoch.membrane, 2))
@@ -522,7 +519,7 @@ def train(
     *,
     task: Task | None = None,
     inputs: Inputs | None = None,
-    folder: RunFolder | None = None,
+    folder: RunFolder | str | os.PathLike[str] | None = None,
     resume: bool = False,
     progress: Progress | None = None,
     options: Mapping[str, Any] | None = None,
@@ -539,7 +536,7 @@ def train(
         Instead of the one that the settings name.
     inputs : callable, optional
         As for `fit`; default those that the settings say.
-    folder : RunFolder, optional
+    folder : RunFolder or path, optional
         Where a checkpoint is written after every evaluation, every minute and at an interrupt, and
         the weights and history at the end.  It is locked meanwhile.
     resume : bool
@@ -561,6 +558,16 @@ def train(
     FileError
         If the folder cannot be written, or its checkpoints cannot be used.
     """
+    for name, given, kind in (
+        ("dataset", dataset, Dataset), ("settings", settings, Settings), ("task", task, Task),
+        ("options", options, Mapping), ("facts", facts, Mapping),
+    ):  # fmt: skip
+        if given is not None or kind in (Dataset, Settings):
+            check_kind(f"training: {name}", given, kind)
+    if progress is not None and not callable(progress):
+        raise SpecError("progress is no function", allowed="one of (epoch, done, n, epochs)")
+    if folder is not None and not isinstance(folder, RunFolder):
+        folder = RunFolder(folder)
     circuit = settings.circuit
     if task is None:
         task = settings.task(dataset)

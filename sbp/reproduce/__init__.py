@@ -19,10 +19,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sbp import engines, shipped
+from sbp import engines
 from sbp.circuits import registry
 from sbp.errors import FileError, SbpError, SpecError, brief
-from sbp.files import write_atomic
+from sbp.files import shipped, write_atomic
 from sbp.learn.progress import output, say, span, tell
 from sbp.program import lower
 from sbp.reproduce import provenance

@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from sbp import plain, program_file, shipped, trace
 from sbp.circuits import inference_circuit, learning_circuit
 from sbp.errors import FileError
-from sbp.files import read_json, write_atomic, write_json
+from sbp.files import plain, program_file, read_json, shipped, trace, write_atomic, write_json
 from sbp.learn import pretrained
 from sbp.learn.idx import MNIST
 from sbp.program import Program, lower

@@ -10,8 +10,8 @@ import numpy as np
 
 from sbp.learn.data import Dataset
 from sbp.learn.measures import Measures
+from sbp.learn.task import Task
 from sbp.learn.training import Settings, Training
-from sbp.task import Task
 
 if TYPE_CHECKING:
     from sbp.reproduce.bench import Bench, Work

@@ -52,14 +52,9 @@ def equal_synapses(n_in: int, layers: int, n_out: int, width: int) -> int:
     return min(candidates, key=lambda w: abs(w * (n_in + n_out) + (layers - 1) * w * w - total))
 
 
-def family_of(sizes: tuple[int, ...]) -> str:
-    """The paper's learning circuit for three sizes, the deep one for others."""
-    return "learning" if len(sizes) == 3 else "deep"
-
-
 def program_of(sizes: tuple[int, ...]) -> Program:
     """The circuit that learns, at a weight exponent that holds sums so large."""
-    return lower(registry.build(family_of(sizes), sizes, weight_exponent=EXPONENT))
+    return lower(registry.build(registry.usual(len(sizes)), sizes, weight_exponent=EXPONENT))
 
 
 def silent_layers(weights: Weights, inputs: np.ndarray) -> list[int]:

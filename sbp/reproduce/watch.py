@@ -24,7 +24,6 @@ import numpy as np
 
 from sbp import algebra, engines
 from sbp.circuits import inference_circuit, learning_circuit
-from sbp.files import arrays_digest
 from sbp.learn.data import Dataset
 from sbp.learn.measures import Measures, one_hot
 from sbp.learn.training import epoch_order
@@ -32,7 +31,7 @@ from sbp.loihi import REGISTER_MIN, SCALE, WEIGHT_MAX, WEIGHT_MIN
 from sbp.program import NO_MATRIX, Program, State, lower
 from sbp.reproduce.courses import NAMES, halves_of, note
 from sbp.run import Counters, Record, Run
-from sbp.weights import Weights
+from sbp.weights import Weights, arrays_digest
 
 if TYPE_CHECKING:
     from sbp.reproduce.bench import Bench, Work

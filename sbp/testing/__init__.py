@@ -20,8 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sbp.checks.difference import first_difference
 from sbp.circuits import registry
-from sbp.difference import first_difference
 from sbp.program import Program, State, lower
 from sbp.run import Record, Run
 

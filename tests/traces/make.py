@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sbp import trace
 from sbp.circuits import deep_circuit, learning_circuit
+from sbp.files import trace
 from sbp.spec import (
     Circuit,
     LearningRule,

@@ -28,7 +28,7 @@ const sbpTrace = (function () {
       values.subarray(j * n_pre, (j + 1) * n_pre).join(" ")),
   ];
 
-  /** A trace as the package's module `sbp.plain` describes it.
+  /** A trace as the package's module `sbp.files.plain` describes it.
    *  @param {Lab.Program} program
    *  @param {Lab.Weights} weights
    *  @param {Lab.Sample[]} samples

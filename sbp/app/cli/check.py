@@ -20,7 +20,7 @@ from sbp.app.cli.paths import command
 from sbp.learn.progress import say
 
 if TYPE_CHECKING:
-    from sbp.domain import Domain, Limit
+    from sbp.checks.domain import Domain, Limit
 
 
 @command(
@@ -56,7 +56,7 @@ def check(
     grow before anything else happens, and where it happens first.  Exit code 1 if the circuit
     does not do what its table says even with small weights.
     """
-    from sbp.domain import analyse, limits
+    from sbp.checks.domain import analyse, limits
     from sbp.program import lower
 
     built = build_circuit(
@@ -105,7 +105,7 @@ def check(
 
 def _firing(domain: Domain, row: Sequence[Any]) -> tuple[list[str], list[str]]:
     """The populations that must and that may fire in a phase."""
-    from sbp.domain import Fires
+    from sbp.checks.domain import Fires
 
     names = [population.name for population in domain.program.populations]
     must, may = (

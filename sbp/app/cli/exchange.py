@@ -93,8 +93,8 @@ def import_(file: Path, out: Path, force: bool) -> None:
     memory only its threshold is kept.
     """
     from sbp.app import exchange
-    from sbp.files import arrays_digest
     from sbp.learn.checkpoint import RunFolder
+    from sbp.weights import arrays_digest
 
     folder = RunFolder(out)
     with folder.locked():

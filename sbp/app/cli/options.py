@@ -18,8 +18,8 @@ from sbp.learn.progress import tell
 
 if TYPE_CHECKING:
     from sbp.learn.data import Dataset
+    from sbp.learn.task import Task
     from sbp.spec import Circuit
-    from sbp.task import Task
     from sbp.weights import Weights
 
 # Written out, since the modules that own them take long to import; a test compares them.
@@ -122,11 +122,6 @@ def wholes(parts: Iterable[str], least: int = 0, most: int = 1 << 62) -> tuple[i
             return None
         numbers.append(int(digits))
     return tuple(numbers)
-
-
-def usual_circuit(n_sizes: int) -> str:
-    """The family that stands for so many layer sizes where none is named, as in `Task.of`."""
-    return "learning" if n_sizes == 3 else "deep"
 
 
 class Sizes(click.ParamType):

@@ -88,7 +88,7 @@ class Trace(Reads):
         path = Path(self.text(value, param, ctx))
         if path.exists() or path.suffix or len(path.parts) > 1:
             return path
-        from sbp import shipped
+        from sbp.files import shipped
 
         ours = {file.stem: file for file in sorted(shipped.folder("traces").glob("*.npz"))}
         if path.name not in ours:

@@ -25,7 +25,6 @@ from sbp.app.cli.options import (
     options,
     task_of,
     unused,
-    usual_circuit,
 )
 from sbp.app.cli.paths import PRETRAINED, RUN, Group, Writes
 from sbp.app.progress import announce_compilation
@@ -34,8 +33,8 @@ from sbp.learn.progress import say, tell
 
 if TYPE_CHECKING:
     from sbp.learn.data import Dataset
+    from sbp.learn.task import Task
     from sbp.plots import Picture
-    from sbp.task import Task
     from sbp.weights import Weights
 
 
@@ -214,8 +213,8 @@ def _trained(
     data: Dataset, hidden: tuple[int, ...], epochs: int, seed: int
 ) -> tuple[Task, Weights]:
     """A network that is trained for a picture."""
+    from sbp.learn.task import Task
     from sbp.learn.training import Settings, train
-    from sbp.task import Task
 
     task = Task.of((data.n_inputs, *hidden, data.n_classes))
     if not epochs:
@@ -375,8 +374,10 @@ def _by_settings(
 
 def _setting(known: dict[str, Any], key: str) -> Any:
     """A setting of a run; no circuit where it is the usual one, also if that was asked for."""
-    usual = usual_circuit(len(known.get("sizes") or ()))
-    return None if key == "circuit" and known.get(key) == usual else known.get(key)
+    from sbp.circuits.registry import usual
+
+    family = usual(len(known.get("sizes") or ()))
+    return None if key == "circuit" and known.get(key) == family else known.get(key)
 
 
 def _plain(value: Any) -> str:

@@ -73,8 +73,8 @@ def program(context: click.Context) -> None:
     """Write and read circuits as files.
 
     They are for C, hardware and other simulators.  A program file is plain text, line by line:
-    populations, sources, projections, phases and a digest.  `pydoc sbp.program_file` describes it,
-    and `pydoc sbp.plain` the weights and traces beside it.
+    populations, sources, projections, phases and a digest.  `pydoc sbp.files.program_file`
+    describes it, and `pydoc sbp.files.plain` the weights and traces beside it.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
@@ -110,8 +110,7 @@ def write(
     Its weights, if they are named, go to FILE.weights; then weight exponent and parameter set are
     those they were trained with, unless others are given.
     """
-    from sbp import plain, program_file
-    from sbp.circuits import inference_circuit
+    from sbp.files import plain, program_file
     from sbp.program import lower
 
     loaded = load_weights(weights) if weights else None
@@ -121,12 +120,9 @@ def write(
     variant: dict[str, Any] = {"weight_exponent": weight_exponent, "parameters": parameters}
     known = history_of(weights) if weights else {}
     variant |= {name: known[name] for name in variant if name in known and not said(name)}
-    if circuit == "inference" and loaded is not None and sizes is not None and ring is None:
-        names = list(loaded)  # a single layer's, or one's own, are not W1 .. WL
-        exponent, parameters = variant["weight_exponent"], variant["parameters"]
-        made = lower(inference_circuit(sizes, exponent, parameters, names))
-    else:
-        made = lower(build_circuit(circuit, sizes, ring, **variant))
+    if circuit == "inference" and loaded is not None:
+        variant["names"] = tuple(loaded)  # a single layer's, or one's own, are not W1 .. WL
+    made = lower(build_circuit(circuit, sizes, ring, **variant))
     if loaded is not None:
         made.state(loaded)  # refuses what does not fit before anything is written
     elif _beside(file).exists() and made.parameters:
@@ -142,7 +138,7 @@ def write(
 @PROGRAM
 def show(file: Path) -> None:
     """Print what a program file holds."""
-    from sbp import program_file
+    from sbp.files import program_file
 
     read = program_file.read(file)
     say(read.circuit.summary())
@@ -157,7 +153,7 @@ def check(file: Path) -> None:
     Every value has to be one that the chip holds, the parts have to fit each other, and the
     digest has to be that of the rest; else exit code 2, with the line and what is allowed there.
     """
-    from sbp import plain, program_file
+    from sbp.files import plain, program_file
 
     read = program_file.read(file)
     say(f"{file}: {_facts(read)}")
@@ -189,8 +185,8 @@ def images(file: Path, folder: Path, weights: str | None, trace_file: Path | Non
     """
     if weights and trace_file:
         raise click.UsageError("--weights beside --trace: a trace has its own weights")
-    from sbp import program_file, trace
     from sbp.app import images as memory
+    from sbp.files import program_file, trace
 
     read = program_file.read(file)
     traced = trace.read(trace_file, read) if trace_file else None
@@ -208,9 +204,8 @@ def header(file: Path, header_file: Path, weights: str | None) -> None:
 
     It holds the program as constant tables, with the weights if they are named.
     """
-    from sbp import program_file
     from sbp.app import images as memory
-    from sbp.files import write_atomic
+    from sbp.files import program_file, write_atomic
 
     read = program_file.read(file)
     start = _start(file, read, weights) if weights or _beside(file).exists() else None
@@ -234,7 +229,7 @@ def convert(file: Path, trace_file: Path, out: Path) -> None:
 
     OUT is an npz if its name ends so, else plain text.
     """
-    from sbp import plain, program_file, trace
+    from sbp.files import plain, program_file, trace
 
     read = trace.read(trace_file, program_file.read(file))
     write = trace.write if out.suffix.lower() == ".npz" else plain.write_trace
@@ -247,7 +242,7 @@ def convert(file: Path, trace_file: Path, out: Path) -> None:
 
 def _check_beside(file: Path, made: Program) -> None:
     """Refuse to write a program beside the weights of another."""
-    from sbp import plain
+    from sbp.files import plain
 
     try:
         plain.read_weights(_beside(file), made)
@@ -274,7 +269,7 @@ def _weights_said(weights: Mapping[str, np.ndarray]) -> str:
 
 def _start(file: Path, read: Program, where: str | None) -> Mapping[str, np.ndarray]:
     """The weights that `where` names, else those beside the program file."""
-    from sbp import plain
+    from sbp.files import plain
 
     if where is not None and not plain.is_plain(where, plain.WEIGHTS):
         return load_weights(where)

@@ -13,6 +13,7 @@ from sbp.app.cli.options import (
     MAX_SIZE,
     POSITIVE,
     WEIGHT_EXPONENT,
+    Number,
     dataset_option,
     examples,
     wholes,
@@ -59,6 +60,20 @@ class Numbers(click.ParamType):
         return numbers
 
 
+class Reals(click.ParamType):
+    """Numbers with commas between them, "0.25,0.5"; whole ones stay ints."""
+
+    name = "N,N,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """The text as a tuple."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(Number().convert(part, param, ctx) for part in value.split(","))
+
+
 @command(
     epilog=examples(
         "sbp sweep --hidden 100,400,1000 --seeds 3",
@@ -78,7 +93,7 @@ class Numbers(click.ParamType):
 @click.option("--crop", type=Numbers(), help="Pixels cut off at every side; default as published.")
 @click.option(
     "--threshold",
-    type=Numbers(),
+    type=Reals(),
     help="Least value of a pixel that spikes; default as published.",
 )
 @click.option(
@@ -123,7 +138,7 @@ def sweep(
     data_dir: Path | None,
     hidden: tuple[tuple[int, ...], ...],
     crop: tuple[int, ...] | None,
-    threshold: tuple[int, ...] | None,
+    threshold: tuple[float, ...] | None,
     shift: tuple[int, ...],
     seeds: int,
     epochs: int,

@@ -24,7 +24,6 @@ from sbp.app.cli.options import (
     load_weights,
     task_of,
     unused,
-    usual_circuit,
 )
 from sbp.app.cli.paths import FILE, RUN, TRACE, Writes, command
 from sbp.app.progress import announce_compilation
@@ -62,13 +61,14 @@ def verify(file: Path, program_file: Path | None, engine: str, layout: str | Non
     TRACE is a file, or the name of a trace that comes with the package.
 
     Exit code 0 if all is identical; else the first difference is printed (the trace's value
-    first) and the exit code is 1.  `pydoc sbp.trace` and `pydoc sbp.plain` describe the two
-    formats, npz and plain text, for traces of an FPGA, another simulator or a board.
+    first) and the exit code is 1.  `pydoc sbp.files.trace` and `pydoc sbp.files.plain`
+    describe the two formats, npz and plain text, for traces of an FPGA, another simulator or a
+    board.
     """
     options = engine_options(engine, layout)
 
-    from sbp import program_file as programs
-    from sbp import trace
+    from sbp.files import program_file as programs
+    from sbp.files import trace
 
     read = trace.read(file, programs.read(program_file) if program_file else None)
     with announce_compilation():
@@ -202,8 +202,8 @@ def trace(
     The circuit starts at rest, with the weights of RUN (the folder of a training run, a
     weights.npz, or `pretrained`) or with random ones, and runs the chosen samples one after the
     other.  The npz holds everything that a replay needs (`sbp verify`) and nothing pickled;
-    `pydoc sbp.trace` describes it, and `pydoc sbp.plain` the plain text, which has all but the
-    states.  The CSV has a line "step,sample,phase,population,neuron" for every spike.
+    `pydoc sbp.files.trace` describes it, and `pydoc sbp.files.plain` the plain text, which has all
+    but the states.  The CSV has a line "step,sample,phase,population,neuron" for every spike.
     """
     options = engine_options(engine, layout)
     if run is not None:
@@ -213,9 +213,10 @@ def trace(
     if circuit in ("gating_chain", "single_layer"):
         unused({"hidden": f"on the circuit {circuit}"})
 
-    from sbp import plain
-    from sbp import trace as traces
-    from sbp.files import arrays_digest
+    from sbp.circuits import registry
+    from sbp.files import plain
+    from sbp.files import trace as traces
+    from sbp.weights import arrays_digest
 
     trained = load_weights(run) if run is not None else None
     data = load_dataset_for(run, dataset, data_dir, crop, threshold)
@@ -223,9 +224,9 @@ def trace(
     if run is not None and trained is not None:
         built, start = _of_run(circuit, run, trained), trained
     else:
-        usual = (data.n_inputs, *hidden, data.n_classes)
-        family = circuit or usual_circuit(len(sizes or usual))
-        built = _random(family, sizes, usual, ring)
+        of_data = (data.n_inputs, *hidden, data.n_classes)
+        family = circuit or registry.usual(len(sizes or of_data))
+        built = _random(family, sizes, of_data, ring)
         start = _start(built, seed)
     stimulus = _stimulus(built, data, inputs, labels)
     names = [name.strip() for name in states.split(",")]

@@ -392,8 +392,8 @@ def evaluate(
             seconds = time.perf_counter() - began
     sizes = task.sizes
     if json_file is not None:
-        from sbp.files import arrays_digest
         from sbp.reproduce.provenance import versions
+        from sbp.weights import arrays_digest
 
         write_results(
             json_file,

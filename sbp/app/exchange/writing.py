@@ -15,8 +15,8 @@ from sbp import __version__
 from sbp.app.exchange.grid import THRESHOLD
 from sbp.app.exchange.reading import package
 from sbp.errors import SpecError
-from sbp.files import arrays_digest, write_atomic, write_npz
-from sbp.weights import Weights, layer_names
+from sbp.files import write_atomic, write_npz
+from sbp.weights import Weights, arrays_digest, layer_names
 
 FORMATS = ("nir", "npz", "csv")
 MODELS = ("cuba", "lif")  #: neuron models of a NIR file

@@ -12,7 +12,7 @@ from sbp.engines.compiled.step import OK, STRAY, run_steps
 from sbp.errors import ChipError
 from sbp.program import NO_MATRIX, ONE_TO_ONE, Program, State
 from sbp.rows import pack, unpack
-from sbp.run import NOTHING, Counters, Record, Run, strict_error, warn_once
+from sbp.run import NOTHING, Counters, Record, Run, planned, strict_error, warn_once
 
 BLOCK = 1024  #: samples whose stimulus is laid out at once, so that memory stays flat
 RECORDED = ("spikes", "u", "v")
@@ -244,10 +244,8 @@ class Session(protocol.Session):
     ) -> Run:
         """As `sbp.engines.Session.run`; where strict mode raises, `state` stays as it was."""
         program, first = self.program, self._machine.step
-        arrays = program.check_stimulus(stimulus or {})
-        steps = program.steps_of(arrays, first, steps)
+        arrays, _, steps, keep = planned(program, first, stimulus, steps, record)
         names = {what: record.names(program, what) for what in RECORDED}
-        keep = record.steps(program, first, steps)
         tally, tape = new_tally(program), new_tape(program, names, len(keep))
         before = self.state if strict else None
         done = 0

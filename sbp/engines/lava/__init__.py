@@ -28,7 +28,7 @@ from sbp.engines.lava.install import require
 from sbp.engines.lava.result import LavaError, LavaRun
 from sbp.errors import SpecError
 from sbp.program import Program, State
-from sbp.run import NOTHING, Record, warn_once
+from sbp.run import NOTHING, Record, planned, warn_once
 
 LAYOUTS = ("network", "fused")
 TARGETS = ("cpu", "loihi2")
@@ -165,8 +165,8 @@ class Session(protocol.Session):
         LavaError
             Where a Lava process failed; the message carries its traceback.
         """
-        arrays = self.program.check_stimulus(stimulus or {})
-        steps = self.program.steps_of(arrays, self._backend.state.step, steps)
+        first = self._backend.state.step
+        arrays, _, steps, _ = planned(self.program, first, stimulus, steps, record)
         try:
             result = self._backend.run(arrays, steps, record, strict)
         except SpecError:

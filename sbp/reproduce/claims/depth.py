@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sbp.circuits.registry import usual
 from sbp.reproduce.claim import Circuits, Claim, Measurement, Quantity, claim
-from sbp.reproduce.deep_courses import EXPONENT, Deep, equal_synapses, family_of, trainings
+from sbp.reproduce.deep_courses import EXPONENT, Deep, equal_synapses, trainings
 
 if TYPE_CHECKING:
     from sbp.reproduce.bench import Bench
@@ -109,7 +110,7 @@ def measured(claim: Claim, bench: Bench) -> Measurement:
                 shape = "-".join(map(str, one["sizes"]))
                 weights[f"{shape}, shift {shift}, seed {seed}"] = one["digest"]
     circuits = [
-        Circuits(family_of(row["sizes"]), tuple(row["sizes"]), {"weight_exponent": EXPONENT})
+        Circuits(usual(len(row["sizes"])), tuple(row["sizes"]), {"weight_exponent": EXPONENT})
         for row in rows if not row["shift"]
     ]  # fmt: skip
     return Measurement(

@@ -8,11 +8,11 @@ import numpy as np
 
 from sbp import algebra, engines
 from sbp.circuits import learning_circuit
-from sbp.files import arrays_digest
 from sbp.learn.training import initial_weights, one_hot
 from sbp.program import lower
 from sbp.reproduce.claim import EXACT, Circuits, Claim, Measurement, Quantity, claim
 from sbp.run import Record
+from sbp.weights import arrays_digest
 
 if TYPE_CHECKING:
     from sbp.reproduce.bench import Bench

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from sbp.files import arrays_digest
 from sbp.learn.idx import FASHION_MNIST
 from sbp.reproduce import numpy_model
 from sbp.reproduce.claim import Claim, Measurement, Quantity, claim
 from sbp.reproduce.numpy_model import AUTHORS, EPOCHS, Figures, Rules
+from sbp.weights import arrays_digest
 
 if TYPE_CHECKING:
     from sbp.reproduce.bench import Bench, Work

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sbp.files import arrays_digest
 from sbp.reproduce import ablation
 from sbp.reproduce.ablation import CHIP, TEXTBOOK, Rule, Step
 from sbp.reproduce.claim import OURS, Circuits, Claim, Measurement, Quantity, claim
 from sbp.reproduce.claims.watching import percent
+from sbp.weights import arrays_digest
 
 if TYPE_CHECKING:
     from sbp.learn.data import Dataset

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sbp.files import arrays_digest
 from sbp.reproduce import baseline
 from sbp.reproduce.claim import Circuits, Claim, Measurement, Quantity, claim
 from sbp.reproduce.claims.watching import chosen, percent
 from sbp.reproduce.courses import NAMES, trainings
+from sbp.weights import arrays_digest
 
 if TYPE_CHECKING:
     from sbp.reproduce.bench import Bench, Work

@@ -9,7 +9,6 @@ from sbp.circuits import inference_circuit, learning_circuit, registry
 from sbp.program import lower
 from sbp.reproduce import placement
 from sbp.reproduce.claim import EXACT, Circuits, Claim, Measurement, Quantity, claim
-from sbp.spec import Circuit
 
 if TYPE_CHECKING:
     from sbp.reproduce.bench import Bench
@@ -22,11 +21,6 @@ SIZES = (
     (400, 400, 400, 10), (400, 400, 400, 400, 10), (400, 400, 400, 400, 400, 10),
     (784, 400, 400, 10), (576, 1000, 500, 10), (784, 1000, 1000, 10), (784, 2000, 2000, 10),
 )  # fmt: skip
-
-
-def circuit_of(sizes: tuple[int, ...]) -> Circuit:
-    """The paper's learning circuit for three sizes, the deep one for others."""
-    return registry.build("learning" if len(sizes) == 3 else "deep", sizes)
 
 
 @claim(
@@ -66,7 +60,7 @@ def cores(claim: Claim, bench: Bench) -> Measurement:
 
 
 def _row(sizes: tuple[int, ...]) -> dict[str, Any]:
-    circuit = circuit_of(sizes)
+    circuit = registry.build(registry.usual(len(sizes)), sizes)
     program = lower(circuit)
     found = placement.load(program)
     return {

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sbp.circuits.registry import usual
 from sbp.reproduce.claim import Circuits, Claim, Measurement, Quantity, claim
 from sbp.reproduce.claims.watching import percent
-from sbp.reproduce.deep_courses import EXPONENT, family_of
+from sbp.reproduce.deep_courses import EXPONENT
 from sbp.reproduce.voting import Voting, trainings
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def best_network(claim: Claim, bench: Bench) -> Measurement:
     return Measurement(
         details={"epochs": epochs, "votes": rows},
         circuits=tuple(
-            Circuits(family_of(row["sizes"]), tuple(row["sizes"]), {"weight_exponent": EXPONENT})
+            Circuits(usual(len(row["sizes"])), tuple(row["sizes"]), {"weight_exponent": EXPONENT})
             for row in rows
         ),
         seeds=seeds,

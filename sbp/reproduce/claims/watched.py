@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sbp.files import arrays_digest
 from sbp.reproduce.claim import EXACT, Claim, Measurement, Quantity, claim
 from sbp.reproduce.claims.watching import largest, measurement, per_epoch, total
 from sbp.reproduce.watch import closing, watched
+from sbp.weights import arrays_digest
 
 if TYPE_CHECKING:
     from sbp.reproduce.bench import Bench

@@ -63,7 +63,7 @@ def summary(records: Iterable[dict[str, Any] | None]) -> list[dict[str, Any]]:
 
 
 def report(groups: Sequence[dict[str, Any]]) -> Table:
-    """The summary as a table for the terminal."""
+    """The summary as a table for the terminal; a value a line where that is too narrow."""
     # What is the same for all stands in the title.
     varying = [key for key in ("crop", "shift", "threshold")
                if len({group["job"][key] for group in groups}) > 1]  # fmt: skip
@@ -72,22 +72,34 @@ def report(groups: Sequence[dict[str, Any]]) -> Table:
         f"Sweep: after {epochs} epoch{'s' * (epochs > 1)}, mean over {seeds} "
         f"seed{'s' * (seeds > 1)}"
     )
-    for heading in (
+    headings = (
         "network", *varying, "exact %", "spike %", "membrane %", "closed h (limit)",
         "chip's memory",
-    ):  # fmt: skip
-        view.add_column(heading, justify="right", overflow="fold")
+    )  # fmt: skip
+    rows = []
     for group in groups:
         job, check = group["job"], group["check"]
         parted = check["differing weights"]
-        view.add_row(
+        rows.append((
             "-".join(map(str, group["sizes"])),
             *("-" if job[key] is None else str(job[key]) for key in varying),
             *(f"{100 * sum(group[name]) / len(group[name]):.2f}"
               for name in ("exact", "spike", "membrane")),
             _largest(check) + (f" ({parted:,} differ)" if parted else ""),
             f"{100 * group['chip']['share of synaptic memory']:.1f} %",
-        )  # fmt: skip
+        ))  # fmt: skip
+    widest = [max(map(len, column)) + 1 for column in zip(headings, *rows, strict=True)]
+    if sum(widest) > output().width:
+        view.show_header = False
+        for row in rows:
+            for heading, value in zip(headings, row, strict=True):
+                view.add_row(heading, value)
+            view.add_section()
+        return view
+    for heading in headings:
+        view.add_column(heading, justify="right", overflow="fold")
+    for row in rows:
+        view.add_row(*row)
     return view
 
 
@@ -102,7 +114,7 @@ def main(
     hidden: Sequence[int | tuple[int, ...]] = (400,),
     seeds: int = 1,
     crops: Sequence[int | None] = (None,),
-    thresholds: Sequence[int | None] = (None,),
+    thresholds: Sequence[float | None] = (None,),
     shifts: Sequence[int] = (0,),
     epochs: int = 40,
     samples: int | None = None,
@@ -118,8 +130,10 @@ def main(
     ----------
     dataset : str
         Name of a data set, or a FILE.npz.
-    hidden, crops, thresholds, shifts : sequence of int
+    hidden, crops, shifts : sequence of int
         Values to combine; of `hidden` one may be a tuple, for several layers.
+    thresholds : sequence of int or float
+        As well.
     seeds : int
         Seeds 0 .. seeds - 1 of every combination.
     epochs : int

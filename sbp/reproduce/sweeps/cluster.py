@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sbp.errors import FileError, MissingDependency, SbpError, SpecError
+from sbp.errors import MissingDependency, SbpError, SpecError
 from sbp.files import read_json, write_atomic
-from sbp.learn.checkpoint import write_weights
+from sbp.learn.checkpoint import load_weights, write_weights
 from sbp.learn.parallel import Cancelled, in_threads
 from sbp.learn.schema import check
 from sbp.reproduce import provenance
@@ -31,7 +31,8 @@ def finished(job: Job, out: Path, present: dict[str, str], checksum: str) -> Rec
     try:
         record = read_json(path, "sweep result")
         check(record, JobRecord, f"{path} is no sweep result")
-    except FileError:
+        weights = load_weights(path.with_suffix(".npz"))
+    except SbpError:
         return None
     good = (
         record["format"] == FORMAT
@@ -39,7 +40,7 @@ def finished(job: Job, out: Path, present: dict[str, str], checksum: str) -> Rec
         and record["code"] == present
         and record["data_checksum"] == checksum
         and record["checksum"] == provenance.checksum(record)
-        and path.with_suffix(".npz").exists()
+        and record["digest"] == weights.digest
     )
     return record if good else None
 

@@ -27,12 +27,12 @@ from sbp.learn.augment import Shifts
 from sbp.learn.data import Dataset
 from sbp.learn.measures import outputs
 from sbp.learn.schema import Count, Digest, Epoch, History, Share
+from sbp.learn.task import Task
 from sbp.learn.training import MOST_EPOCHS, epoch_order, fit, one_hot
 from sbp.reproduce import energy, provenance
 from sbp.reproduce.watch import closing, differing, largest_closed
 from sbp.run import Record
 from sbp.spec import MAX_SIZE, is_whole, whole
-from sbp.task import Task
 from sbp.weights import Weights
 
 FORMAT = "sbp sweep job 3"
@@ -53,7 +53,8 @@ class Job:
         Neurons of the hidden layer, or of each.
     seed : int
     epochs : int
-    crop, threshold : int or None
+    crop : int or None
+    threshold : int, float or None
         As `sbp.learn.data.load` takes them; None: the data set's own.
     shift : int
         Training images move by up to this many pixels, 0 .. crop.
@@ -68,7 +69,7 @@ class Job:
     seed: int = 0
     epochs: int = 40
     crop: int | None = None
-    threshold: int | None = None
+    threshold: float | None = None
     shift: int = 0
     n_train: int | None = None
     n_test: int | None = None
@@ -81,13 +82,14 @@ class Job:
         ]
         object.__setattr__(self, "hidden", layers[0] if len(layers) == 1 else tuple(layers))
         limits = {
-            "seed": (0, 2**63 - 1), "epochs": (1, MOST_EPOCHS), "shift": (0, 13),
+            "seed": (0, 2**63 - 1), "epochs": (1, MOST_EPOCHS), "shift": (0, MAX_SIZE),
             "weight_exponent": (-3, 0),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             object.__setattr__(self, name, whole("job", name, getattr(self, name), low, high))
         for name in ("crop", "threshold", "n_train", "n_test"):
-            if is_whole(value := getattr(self, name)):
+            value = getattr(self, name)
+            if is_whole(value) or (isinstance(value, float) and value.is_integer()):
                 object.__setattr__(self, name, int(value))
         if self.shift and (self.crop is None or self.shift > self.crop):
             raise SpecError(
@@ -183,7 +185,7 @@ def grid(
     hidden: Iterable[int | tuple[int, ...]] = (400,),
     seeds: Iterable[int] = (0,),
     crops: Iterable[int | None] = (None,),
-    thresholds: Iterable[int | None] = (None,),
+    thresholds: Iterable[float | None] = (None,),
     shifts: Iterable[int] = (0,),
     epochs: int = 40,
     n_train: int | None = None,
@@ -206,7 +208,7 @@ BEYOND: dict[str, Any] = {"hidden": (200, 400, 800, 2000), "crops": (4, 2), "shi
 
 @lru_cache(maxsize=4)  # the jobs of a sweep share few
 def _load(
-    name: str, root: str | None, crop: int | None, threshold: int | None, changed: int
+    name: str, root: str | None, crop: int | None, threshold: float | None, changed: int
 ) -> Dataset:
     return data.load(name, root=root, crop=crop, threshold=threshold)
 

@@ -7,7 +7,7 @@ import numpy as np
 from sbp.engines import Engine, Session
 from sbp.program import NO_MATRIX, ONE_TO_ONE, State
 from sbp.replay import counters_from_spikes, source_trains
-from sbp.run import NOTHING, Run, strict_error, warn_once
+from sbp.run import NOTHING, Run, planned, strict_error, warn_once
 
 
 def wrap(value):
@@ -101,9 +101,7 @@ class GuestSession(Session):
 
     def run(self, stimulus=None, steps=None, *, record=NOTHING, strict=False):
         program, first = self.program, self._step
-        arrays = program.check_stimulus(stimulus or {})
-        steps = program.steps_of(arrays, first, steps)
-        keep = record.steps(program, first, steps)
+        arrays, _, steps, keep = planned(program, first, stimulus, steps, record)
         kept = record.allocate(program, len(keep))
         before = self.state
         trains = {p.name: np.zeros((steps, p.size), bool) for p in program.populations}

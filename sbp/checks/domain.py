@@ -30,7 +30,7 @@ import numpy as np
 
 from sbp import loihi
 from sbp.errors import SpecError
-from sbp.program import NO_MATRIX, ONE_TO_ONE, Program
+from sbp.program import NO_MATRIX, ONE_TO_ONE, Program, check_program
 from sbp.spec import is_whole
 
 
@@ -503,8 +503,7 @@ def limits(program: Program) -> Limits:
     -------
     Limits
     """
-    if not isinstance(program, Program):
-        raise SpecError(f"{program!r:.60} is no program", do="lower(circuit) makes one")
+    check_program(program)
     names = [name for name, _, _ in program.parameters]
 
     @cache

@@ -1,8 +1,8 @@
 """Weights and traces as plain text, beside a program file, for readers without NumPy.
 
-Both kinds of file are lines of words and decimal integers, as `sbp.program_file` has them; a line
-that begins with ``#`` is a comment, the last line is ``end``, and `program` is the digest of the
-program whose numbers are meant.  A file of weights::
+Both kinds of file are lines of words and decimal integers, as `sbp.files.program_file` has them; a
+line that begins with ``#`` is a comment, the last line is ``end``, and `program` is the digest of
+the program whose numbers are meant.  A file of weights::
 
     sbp-weights 1
     program DIGEST
@@ -38,13 +38,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from sbp.errors import FileError, SpecError
-from sbp.files import parse_json, write_atomic
+from sbp.files import as_path, parse_json, write_atomic
 from sbp.program import NO_MATRIX, Program, SourceCode
 from sbp.replay import source_trains
 from sbp.weights import check_weights
 
 if TYPE_CHECKING:
-    from sbp.trace import Trace
+    from sbp.files.trace import Trace
 
 VERSION = 1
 TRACE, WEIGHTS = "sbp-trace", "sbp-weights"
@@ -94,7 +94,7 @@ def write_trace(trace: Trace, path: str | Path) -> Path:
     FileError
         If the trace's spikes of a source are not those of its stimulus.
     """
-    from sbp.trace import implied_copies
+    from sbp.files.trace import implied_copies
 
     program = trace.program
     emitted = source_trains(program, trace.stimulus, 0, trace.n_steps)
@@ -161,8 +161,10 @@ def copy_shapes(program: Program) -> dict[str, tuple[int, int]]:
 def is_plain(path: str | Path, kind: str = TRACE) -> bool:
     """Whether the file begins as plain text of this `kind` does."""
     try:
-        with open(path, "rb") as stream:
+        with open(as_path(path), "rb") as stream:
             return stream.read(len(kind)) == kind.encode()
+    except FileError:
+        raise
     except OSError:
         return False
 
@@ -175,7 +177,7 @@ def read_trace(path: str | Path, program: Program) -> Trace:
     FileError
         If the file is not what it should be, or of another program: one line, with the place.
     """
-    from sbp.trace import Trace
+    from sbp.files.trace import Trace
 
     with _Reader(path, TRACE, program) as lines:
         about = lines.about()

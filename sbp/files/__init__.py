@@ -1,8 +1,11 @@
-"""Files written whole or not at all, and read without trust."""
+"""Files written whole or not at all, and read without trust; beside it, the formats of our own.
+
+`sbp.files.program_file` and `sbp.files.trace` are a program and a run as files, `sbp.files.plain`
+weights and traces as lines of text, `sbp.files.shipped` what comes with the package.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import math
@@ -28,6 +31,13 @@ TEMPORARY = ".sbp-tmp-"  #: the name of every half-written file begins so, and o
 ALWAYS, TIMES = 1 << 29, 64  # bytes; times the bytes on disk
 LARGEST_JSON = 1 << 26  # bytes
 DEEPEST_JSON = 64  # levels of lists and objects
+
+
+def as_path(path: str | os.PathLike[str]) -> Path:
+    """`path`, or FileError for what is none: a number would be read as an open file's."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise FileError(f"{path!r:.60} is no path", allowed="a text or a Path")
+    return Path(path)
 
 
 def unpacked_limit(packed: int) -> int:
@@ -68,7 +78,7 @@ def write_atomic(
     FileError
         If the folder or the disk does not let us; an older file at `path` is then unchanged.
     """
-    path = Path(path)
+    path = as_path(path)
     temporary = None
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
@@ -113,7 +123,7 @@ def check_writable(path: str | Path) -> None:
     Nothing is left behind: a folder that is not there yet is made when there is something to
     write into it.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.is_dir():
         raise FileError(f"cannot write {path}: it is a folder", do="give the name of a file")
     if path.exists() and not path.is_file():
@@ -210,7 +220,7 @@ def read_npz(
         array, holds one of another kind, or would unpack to more than `TIMES` its own size (and
         more than `ALWAYS` bytes).
     """
-    path = Path(path)
+    path = as_path(path)
     with _reading(path, what), open(path, "rb") as stream:
         _check_zip(stream, path, what)
         with zipfile.ZipFile(stream) as archive:
@@ -352,7 +362,7 @@ def read_json(path: str | Path, what: str) -> Any:
         If the file is missing, is no JSON, is larger than `LARGEST_JSON` bytes, or is nested
         deeper than `DEEPEST_JSON`.
     """
-    path = Path(path)
+    path = as_path(path)
     with _reading(path, what), open(path, "rb") as stream:
         content = stream.read(LARGEST_JSON + 1)
     if len(content) > LARGEST_JSON:
@@ -385,13 +395,3 @@ def _items(value: Any) -> Collection[Any]:
 
 def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is no number")
-
-
-def arrays_digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 (hex) over names, types, shapes and bytes of `arrays`, by name."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()

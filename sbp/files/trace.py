@@ -25,14 +25,14 @@ u:NAME, v:NAME           int32 (steps, size) optional: current and membrane pote
                                              reset) at the end of the step, register units
 stimulus:NAME            uint8 (n, bytes)    patterns of a source that x and labels cannot say
 program                  text                digest of the program that made it
-program_file             text                the program itself (`sbp.program_file`), where
+program_file             text                the program itself (`sbp.files.program_file`), where
                                              `circuit`, `sizes` and `period` do not say it
 about                    text                JSON: engine, version, data set, samples
 ======================== =================== ==================================================
 
 Only x, n_inputs, the initial and final weights and at least one ``spikes:`` entry are needed
 (labels too, where the circuit has a target), so that an FPGA, another simulator or a board can
-write such a file; without NumPy it writes plain text (`sbp.plain`), which is read just as well.
+write such a file; without NumPy it writes plain text (`sbp.files.plain`), read just as well.
 The names hold ``:``, ``<`` and ``>``, which no file on Windows may: read the archive as it is, with
 `numpy.load` or any reader of zip files, rather than unpack it there.
 The final weights of the single copies need not be stored: the spikes and the learning rule imply
@@ -51,16 +51,16 @@ from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
-from sbp import engines, plain, program_file
-from sbp.circuits.registry import build, families
-from sbp.difference import (
+from sbp import engines
+from sbp.checks.difference import (
     RECORDED,
     Difference,
     first_recorded_difference,
     first_weight_difference,
 )
-from sbp.errors import FileError, SbpError, SpecError
-from sbp.files import parse_json, read_npz, write_atomic, write_npz
+from sbp.circuits.registry import build, families
+from sbp.errors import FileError, SbpError, SpecError, check_kind
+from sbp.files import as_path, parse_json, plain, program_file, read_npz, write_atomic, write_npz
 from sbp.loihi import clip_weight
 from sbp.program import Program, lower
 from sbp.run import Record
@@ -158,6 +158,7 @@ def record(
 
 def write(trace: Trace, path: str | Path) -> Path:
     """Write `trace` as npz, whole or not at all."""
+    check_kind("what is written", trace, Trace)
     program = trace.program
     entries: dict[str, Any] = {
         "circuit": program.name,
@@ -222,7 +223,7 @@ def _said_by_labels(program: Program) -> bool:
 
 
 def read(path: str | Path, program: Program | None = None) -> Trace:
-    """Read a trace, an npz or plain text (`sbp.plain`).
+    """Read a trace, an npz or plain text (`sbp.files.plain`).
 
     Parameters
     ----------
@@ -380,7 +381,7 @@ class _Entries:
     """The entries of a trace file, each checked as it is taken."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path, self._arrays = Path(path), read_npz(path, "trace")
+        self.path, self._arrays = as_path(path), read_npz(path, "trace")
 
     def __contains__(self, name: str) -> bool:
         return name in self._arrays

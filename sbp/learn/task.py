@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sbp.circuits.inference import ANSWER, inference_circuit
-from sbp.circuits.registry import build
-from sbp.errors import SpecError
+from sbp.circuits.registry import build, usual
+from sbp.errors import SpecError, check_kind
 from sbp.loihi import SCALE
 from sbp.program import Program, lower
 from sbp.spec import (
@@ -70,11 +70,12 @@ class Task:
 
     def __post_init__(self) -> None:
         for circuit in (self.learning, self.reading):
-            if not isinstance(circuit, Circuit):
-                raise SpecError(
-                    f"a task is made of two circuits; one of these is {type(circuit).__name__}",
-                    do="Task.of(sizes, circuit=NAME) makes one of a family's name",
-                )
+            check_kind(
+                "one of a task's two circuits",
+                circuit,
+                Circuit,
+                "Task.of(sizes, circuit=NAME) makes a task of a family's name",
+            )
         what = f"task of the {self.learning.name} circuit"
         phase = whole(what, "phase of the answer", self.phase, 0, self.reading.period - 1)
         object.__setattr__(self, "phase", phase)
@@ -92,6 +93,7 @@ class Task:
                     f"{circuit.name} circuit",
                     allowed=", ".join(needed),
                 )
+        self.reading.population(self.answer)
         answers = [p for p, at in enumerate(self.reading.phases) if self.answer in at.fires]
         if answers and phase not in answers:
             raise SpecError(
@@ -148,7 +150,7 @@ class Task:
             that does not learn a chain of layers.
         """
         sizes = check_sizes(sizes, (1, None), "network")
-        family = circuit or ("learning" if len(sizes) == 3 else "deep")
+        family = usual(len(sizes)) if circuit is None else circuit
         learning = build(family, sizes, weight_exponent=weight_exponent, parameters=parameters)
         names = [source.name for source in learning.sources]
         if INPUT not in names or TARGET not in names or not learning.parameters:

@@ -34,7 +34,7 @@ sizes, period, populations, sources, projections, parameters, reward, fires, rew
 each line a list of its values in their order; `reward` and `fires` first as lists over the phases,
 last as the rule's.
 
-The weights are a file of their own (`sbp.plain`): learning leaves the program as it is.
+The weights are a file of their own (`sbp.files.plain`): learning leaves the program as it is.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from sbp.errors import FileError, SpecError
-from sbp.files import write_atomic
+from sbp.files import as_path, write_atomic
 from sbp.loihi import SCALE
-from sbp.program import NO_MATRIX, ONE_TO_ONE, Program, lower
+from sbp.program import NO_MATRIX, ONE_TO_ONE, Program, check_program, lower
 from sbp.spec import (
     Circuit,
     LearningRule,
@@ -141,12 +141,10 @@ def dumps(program: Program) -> str:
     SpecError
         Where a name or text has a line break, or the program is none that `lower` makes.
     """
-    if not isinstance(program, Program):
-        raise SpecError(f"{program!r:.60} is no program", do="lower(circuit) makes one")
-    labels = program.circuit
+    labels = check_program(program).circuit
     lines = [
         _line("sbp-program", version=VERSION),
-        f"# {program.name} circuit; sbp.program_file says what each line means",
+        f"# {program.name} circuit; sbp.files.program_file says what each line means",
         _line("circuit", name=program.name),
         _line("sizes", sizes=program.sizes),
         _line(
@@ -343,7 +341,7 @@ def read(path: str | Path) -> Program:
 def read_text(path: str | Path, what: str, limit: int) -> str:
     """The text of a file; FileError if it is missing, too large or not UTF-8."""
     try:
-        with open(path, "rb") as stream:
+        with open(as_path(path), "rb") as stream:
             data = stream.read(limit + 1)
         if len(data) > limit:
             raise FileError(f"{path} is no {what}: it has more than {limit >> 20} MiB")

@@ -1,0 +1,72 @@
+"""What other packages add by entry points: engines, circuits and data sets, beside our own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from importlib import metadata
+
+from sbp.errors import SbpError, SpecError, brief, did_you_mean
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """One group of entry points, and the names that are taken.
+
+    Parameters
+    ----------
+    group : str
+        Of entry points, for example ``sbp.engines``.
+    what : str
+        What such a thing is called.
+    own : collection of str
+        Names of ours, which nobody else's replaces.
+    error : type
+        What is raised.
+    """
+
+    group: str
+    what: str
+    own: Collection[str]
+    error: type[SbpError] = SpecError
+
+    @property
+    def others(self) -> dict[str, metadata.EntryPoint]:
+        """Of other packages, by name."""
+        found = metadata.entry_points(group=self.group)
+        return {entry.name: entry for entry in found if entry.name not in self.own}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names: ours, then those of other packages."""
+        return (*self.own, *sorted(self.others))
+
+    def load(self, name: str, or_else: str = "") -> tuple[object, str]:
+        """What another package calls `name`, and what to call it in a message.
+
+        Parameters
+        ----------
+        name : str
+        or_else : str
+            What would do besides a name, for the message.
+
+        Raises
+        ------
+        SbpError
+            For an unknown name, or what cannot be loaded; of the type `error`.
+        """
+        others = self.others
+        if not isinstance(name, str) or name not in others:
+            raise self.error(
+                f"no {self.what} is called {name!r:.60}",
+                allowed=", ".join(self.names) + or_else,
+                do=did_you_mean(name, self.names),
+            )
+        label = f"the {self.what} {name} ({others[name].value})"
+        try:
+            return others[name].load(), label
+        except Exception as error:  # whatever a stranger's module raises
+            raise self.error(
+                f"{label} cannot be loaded: {brief(error)}",
+                do="repair or uninstall the package that brings it",
+            ) from error
