@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 
 from sbp.errors import SbpError, SpecError, brief, did_you_mean
@@ -34,6 +36,9 @@ class Plugins:
     def others(self) -> dict[str, metadata.EntryPoint]:
         """Of other packages, by name."""
         found = metadata.entry_points(group=self.group)
+        for entry in found:
+            if entry.name in self.own:
+                _tell(f"{entry.value} is not used: {entry.name} is one of sbp's own")
         return {entry.name: entry for entry in found if entry.name not in self.own}
 
     @property
@@ -70,3 +75,8 @@ class Plugins:
                 f"{label} cannot be loaded: {brief(error)}",
                 do="repair or uninstall the package that brings it",
             ) from error
+
+
+@cache  # once, however often somebody asks
+def _tell(text: str) -> None:
+    warnings.warn(text, RuntimeWarning, stacklevel=4)

@@ -295,7 +295,7 @@ class Program:
         A copy of the parameter itself goes before one of its transpose, and that before one of
         its negative.
         """
-        self.check_state(state)
+        check_kind(f"{self.name} circuit: state", state, State)
         found: dict[str, np.ndarray] = {}
         copies = [projection for projection in self.projections if projection.matrix != NO_MATRIX]
         for projection in sorted(copies, key=lambda copy: (copy.negate, copy.transpose)):

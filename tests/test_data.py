@@ -33,6 +33,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from sbp import plugins
 from sbp.errors import DataError
 from sbp.learn import data, embedded, idx
 
@@ -385,6 +386,9 @@ def installed(tmp_path, monkeypatch):
         "number = moonset:NUMBER\nbroken = moonset:NOTHING\ngone = nowhere:MOONS\n"
     )
     monkeypatch.syspath_prepend(site)
+    plugins._tell.cache_clear()
+    with pytest.warns(RuntimeWarning, match="moonset:DIGITS is not used: digits is one of sbp's"):
+        data.names()
     return f"{site}{os.pathsep}{REPOSITORY}"
 
 

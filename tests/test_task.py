@@ -94,7 +94,7 @@ def read_by(*sizes, **options):
             r"W1 \(9, 6\).* allowed: W1 \(5, 6\)",
         ),
         (
-            lambda: Task(LEARNING, inference_circuit((6, 5, 4), names="AB")),
+            lambda: Task(LEARNING, inference_circuit((6, 5, 4), names=["A", "B"])),
             r"parameters A \(5, 6\)",
         ),
         (lambda: Task(LEARNING, READING, "p"), "no population is called 'p'"),
@@ -139,9 +139,9 @@ def test_a_circuit_of_one_s_own():
 
 def test_a_task_is_made_of_circuits_that_answer():
     learning, reading = learning_circuit((12, 7, 4)), inference_circuit((12, 7, 4))
-    with pytest.raises(SpecError, match=r"made of two circuits; one of these is str; Task\.of"):
+    with pytest.raises(SpecError, match=r"circuits is of type str; allowed: a Circuit; Task\.of"):
         Task("learning", reading)
-    with pytest.raises(SpecError, match="one of these is Program"):
+    with pytest.raises(SpecError, match="is of type Program; allowed: a Circuit"):
         Task(learning, lower(reading))
     for phase in (0, 1, 2):
         with pytest.raises(SpecError, match=f"o does not fire in phase {phase} .*; allowed: pha"):

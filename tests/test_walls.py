@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import re
 import shutil
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,9 @@ IMPORTED = {"scikit-learn": "sklearn", "lava-nc": "lava"}
 #: Parts and what each may use besides its own: what stands below it, and extras.
 BELOW = {
     "core": (),
-    "testing": ("core",),
+    "checks": ("core",),
+    "files": ("core", "checks"),
+    "testing": ("core", "checks"),
     "lava": ("core",),
     "learn": ("core",),
     "plots": ("core",),
@@ -105,9 +110,11 @@ def test_each_part_uses_its_own_packages_only():
                 if name != "sbp" and name not in sys.stdlib_module_names:
                     used.setdefault(part_of(module), set()).add(name)
     listed = own()
-    assert set(listed) == set(BELOW) - {"testing"}
+    assert set(listed) == set(BELOW) - {"checks", "files", "testing"}
     for part, names in used.items():
-        allowed = listed.get(part, set()).union(*(listed[below] for below in BELOW[part]))
+        allowed = listed.get(part, set()).union(
+            *(listed.get(below, set()) for below in BELOW[part])
+        )
         assert names <= allowed | ALONG.get(part, set()), part
     # And what is listed for a part is used there, in an import or by name.
     for part in ("core", "learn", "plots", "app"):
@@ -117,6 +124,31 @@ def test_each_part_uses_its_own_packages_only():
             if part_of(".".join(path.relative_to(ROOT).with_suffix("").parts)) == part
         )
         assert {n for n in listed[part] if not re.search(rf"\b{n}\b", text)} == set(), part
+
+
+def test_the_core_is_read_in_an_afternoon():
+    """Its lines of code, without docstrings, comments and blank lines, and its modules."""
+    lines, modules = 0, 0
+    for path in sorted((ROOT / "sbp").rglob("*.py")):
+        if part_of(".".join(path.relative_to(ROOT).with_suffix("").parts)) != "core":
+            continue
+        text = path.read_text("utf-8")
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+        docstrings = {
+            line
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, documented) and ast.get_docstring(node) is not None
+            for line in range(node.body[0].lineno, node.body[0].end_lineno + 1)
+        }
+        code = {
+            line
+            for token in tokenize.generate_tokens(io.StringIO(text).readline)
+            if token.type in (tokenize.NAME, tokenize.OP, tokenize.NUMBER, tokenize.STRING)
+            for line in range(token.start[0], token.end[0] + 1)
+        }
+        lines, modules = lines + len(code - docstrings), modules + 1
+    assert 3000 < lines <= 4100
+    assert 20 <= modules <= 30
 
 
 CORE_ALONE = """

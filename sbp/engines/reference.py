@@ -98,20 +98,21 @@ def step(
 
 def _count(program: Program, counters: Counters, p: int, events: Events) -> None:
     counters.steps[p] += 1
+    spikes = [int(train.sum()) for train in events.trains]
     for i, population in enumerate(program.populations):
-        counters.spikes[p, i] += events.trains[i].sum()
+        counters.spikes[p, i] += spikes[i]
         counters.neuron_updates[p, i] += population.size
         counters.active_updates[p, i] += events.active[population.neurons].sum()
         counters.wraps[p, i] += events.wraps[population.neurons].sum()
     for i, projection in enumerate(program.projections):
         if projection.source >= len(program.populations):
             continue  # external sources are not the chip's work
-        sent, n_post = events.trains[projection.source].sum(), len(events.trains[projection.target])
+        sent, n_post = spikes[projection.source], len(events.trains[projection.target])
         fan_out = 1 if projection.connect == ONE_TO_ONE else n_post
         counters.synaptic_operations[p, i] += sent * fan_out
         if projection.plastic:
             counters.learning_visits[p, i] += sent * n_post
-            counters.synaptic_updates[p, i] += sent * events.trains[projection.target].sum()
+            counters.synaptic_updates[p, i] += sent * spikes[projection.target]
 
 
 def _check(program: Program, now: int, events: Events) -> None:
