@@ -6,6 +6,7 @@ error and no traceback, and returns that line.
 
 import gzip
 import os
+import re
 import struct
 
 import numpy as np
@@ -26,7 +27,9 @@ COMMAND_LINES = {
     "unknown engine": ("train --engine gpu", "'gpu'", "reference", "algebra", "compiled", "lava"),
     "no spikes to verify": ("verify t.npz --engine algebra", "'algebra'", "compiled"),
     "unknown layout": ("train --engine lava --layout wide", "'wide'", "network", "fused"),
-    "layout of another engine": ("train --layout fused", "--layout fused", "--engine lava"),
+    "option of no engine": ("train --engine compiled --option speed=3", "'speed'", "allowed: none"),
+    "option without a value": ("train --option speed", "'speed' is no setting", "layout=network"),
+    "layout of another engine": ("train --layout fused", "no option is called 'layout'", "copies"),
     "unknown circuit": ("summary reservoir", "'reservoir'", "learning", "gating_chain"),
     "unknown picture": ("plot pie", "No such command 'pie'", "sbp plot --help"),
     "unknown preset": ("reproduce --preset large", "'large'", "smoke", "paper"),
@@ -377,9 +380,11 @@ def test_a_program_for_a_circuit_and_the_other_way_round():
     for call in (domain.limits, program_file.dumps):
         with pytest.raises(SpecError, match=r"a Circuit is no program; sbp\.lower\(circuit"):
             call(circuit)
-    assert plots.circuit_diagram(program).alt == plots.circuit_diagram(circuit).alt
-    with pytest.raises(SpecError, match="is no circuit"):
-        plots.circuit_diagram("learning")
+    for drawn in (plots.circuit_diagram, plots.phase_diagram):
+        words = [sorted(re.split(r"[ ,.]+", drawn(given).alt)) for given in (program, circuit)]
+        assert words[0] == words[1]  # a program's populations fire in the order of their numbers
+        with pytest.raises(SpecError, match="what is drawn is of type str; allowed: a Circuit"):
+            drawn("learning")
 
 
 def test_data_of_no_kind():

@@ -83,6 +83,21 @@ def test_the_suite_notices_a_mistake(python):
     assert "'01111111' == '01001001'" in out
 
 
+def test_an_engine_s_own_options_on_the_command_line(python):
+    """Typed as its signature has them, kept with the run, and refused if it has no such option."""
+    train = ("-m", "sbp", "train", "--engine", "guest", "--hidden", 3, "--samples", 2,
+             "--test-samples", 2, "--epochs", 1)  # fmt: skip
+    code, out, err = python(*train, "--option", "tired=false", "--out", "run")
+    assert code == 0, err
+    code, out, err = python("-c", """
+from sbp.learn import checkpoint
+print(checkpoint.load_history("run")["options"])
+""")  # fmt: skip
+    assert (code, out) == (0, "{'tired': False}\n"), err
+    code, _, err = python(*train, "--option", "sleepy=1", "--out", "other")
+    assert (code, "no option is called 'sleepy'; allowed: tired" in err) == (2, True), err
+
+
 def test_the_suite_says_what_is_missing(python):
     assert python("-m", "sbp.testing")[0] == 2
     code, _, err = python("-m", "sbp.testing", "gues")

@@ -20,7 +20,8 @@ from conftest import ENVIRONMENT, PATIENCE, wait_for
 from sbp import loihi
 from sbp.errors import MissingDependency, SpecError
 from sbp.learn import data
-from sbp.learn.checkpoint import load_weights
+from sbp.learn.checkpoint import load_weights, write_weights
+from sbp.learn.progress import output
 from sbp.learn.task import Task
 from sbp.learn.training import Settings, train
 from sbp.reproduce import provenance, sweeps
@@ -142,8 +143,51 @@ def test_only_whole_results_of_the_present_code_count(tmp_path: Path) -> None:
         assert not finished()
     provenance.write_record(path, record)
     assert finished()
-    path.with_suffix(".npz").unlink()
-    assert not finished(), "its weights are lost"
+    weights = path.with_suffix(".npz")
+    other_weights = sweeps.run_job(Job(**{**TINY, "seed": 1})).weights
+    for spoil in (
+        lambda: weights.write_bytes(b""),
+        lambda: weights.write_bytes(weights.read_bytes()[:-100]),
+        lambda: write_weights(weights, other_weights, {"epochs": []}),
+        weights.unlink,
+    ):
+        spoil()
+        assert not finished(), "its weights are lost"
+        cluster.keep(one, outcome, tmp_path)
+        assert finished()
+
+
+def test_grey_pictures_are_swept_over_thresholds_that_are_no_whole_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    rng = np.random.default_rng(0)
+    own = tmp_path / "grey.npz"
+    np.savez(own, x_train=rng.random((40, 9)), y_train=np.arange(40) % 3,
+             x_test=rng.random((9, 9)), y_test=np.arange(9) % 3)  # fmt: skip
+    run = {"hidden": (4,), "epochs": 1, "thresholds": (0.25, 0.5), "out": tmp_path / "out"}
+    assert sweeps.main(str(own), **run) == 0
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[-2:]] == [
+        "0.25", "0.5",
+    ]  # fmt: skip
+    assert len(list((tmp_path / "out").glob("*th0.25*"))) == 2
+    kept = stamps(tmp_path / "out")
+    assert sweeps.main(str(own), **run) == 0
+    assert stamps(tmp_path / "out") == kept, "nothing was to be done again"
+    assert Job(str(own), threshold=1.0) == Job(str(own), threshold=1)
+
+
+@pytest.mark.parametrize("columns", [36, 40, 60, 80, 120])
+def test_the_table_of_a_sweep_breaks_no_word(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    record = sweeps.run_job(Job(**TINY)).record
+    output().print(sweeps.report(sweeps.summary([record])))
+    text = capsys.readouterr().out
+    for word in ("64-20-10", "membrane %", "(17,344)", "closed h (limit)", "chip's memory"):
+        assert word in text
+    assert max(map(len, text.splitlines())) <= columns
 
 
 def test_a_record_that_lacks_something_or_lies_about_it_is_made_again(tmp_path: Path) -> None:

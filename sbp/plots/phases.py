@@ -16,6 +16,7 @@ from sbp.plots.reading import (
     Window,
     arrivals,
     change,
+    circuit_of,
     colour_of,
     folded,
     groups_of,
@@ -25,6 +26,7 @@ from sbp.plots.reading import (
     said_of,
     windows_of,
 )
+from sbp.program import Program
 from sbp.run import Run
 from sbp.spec import Circuit
 
@@ -32,7 +34,7 @@ PHASES_AT_MOST, ROWS_AT_MOST = 64, 128  #: of a timetable
 
 
 @picture
-def phase_diagram(circuit: Circuit, *, title: str | None = None) -> Picture:
+def phase_diagram(circuit: Circuit | Program, *, title: str | None = None) -> Picture:
     """The timetable: which population is open in which phase, what reaches it, what is learned.
 
     A coloured cell is scheduled to fire; it names the populations whose spikes arrive, and how
@@ -41,7 +43,7 @@ def phase_diagram(circuit: Circuit, *, title: str | None = None) -> Picture:
 
     Parameters
     ----------
-    circuit : Circuit
+    circuit : Circuit or Program
     title : str, optional
 
     Returns
@@ -50,6 +52,7 @@ def phase_diagram(circuit: Circuit, *, title: str | None = None) -> Picture:
         Cells have the gid ``fires <population> <p>``, ``shut <population> <p>`` or
         ``learns <parameter> <p>``.
     """
+    circuit = circuit_of(circuit)
     groups, windows, period = groups_of(circuit), windows_of(circuit), circuit.period
     opened = timing(circuit)
     left_out = folded(groups)

@@ -8,8 +8,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from sbp.circuits.timing import ring_of, timing
+from sbp.errors import check_kind
 from sbp.loihi import SCALE
 from sbp.plots.picture import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
+from sbp.program import Program
 from sbp.spec import Circuit, MatrixWeight, Projection
 
 #: What the paper's populations stand for, in a word or two.
@@ -28,6 +30,13 @@ GATES, ERRORS, RELAYS, OTHER = "gates", "target and error", "relays", "other"
 COLOURS = {"input": BLUE, "output": GREEN, ERRORS: PURPLE, GATES: BLACK, RELAYS: BLUE,
            OTHER: ORANGE}  # fmt: skip
 HIDDEN_COLOURS = (VERMILLION, ORANGE, SKY)
+
+
+def circuit_of(given: Circuit | Program) -> Circuit:
+    """The circuit that is to be drawn; that of a program."""
+    circuit = given.circuit if isinstance(given, Program) else given
+    check_kind("what is drawn", circuit, Circuit)
+    return circuit
 
 
 def part_of(name: str) -> tuple[str, str] | None:

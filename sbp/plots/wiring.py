@@ -14,7 +14,6 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
 from sbp.circuits.timing import ring_of
-from sbp.errors import SpecError
 from sbp.plots.picture import (
     BLUE,
     GREY,
@@ -30,6 +29,7 @@ from sbp.plots.picture import (
 from sbp.plots.reading import (
     ERROR,
     GATES,
+    circuit_of,
     colour_of,
     firing,
     folded,
@@ -39,6 +39,7 @@ from sbp.plots.reading import (
     pretty,
     said_of,
 )
+from sbp.program import Program
 from sbp.spec import Circuit, MatrixWeight
 
 #: Offset from the middle of its column, and height (inches), of a population by its name, where
@@ -202,7 +203,7 @@ def _places(circuit: Circuit, left_out: set[str]) -> dict[str, tuple[float, floa
 
 
 @picture
-def circuit_diagram(circuit: Circuit, *, title: str | None = None) -> Picture:
+def circuit_diagram(circuit: Circuit | Program, *, title: str | None = None) -> Picture:
     """The wiring: populations as boxes, projections as arrows, the ring of gates below.
 
     What a gate does is written in the box it acts on (the number of the gate: round, opens;
@@ -212,7 +213,7 @@ def circuit_diagram(circuit: Circuit, *, title: str | None = None) -> Picture:
 
     Parameters
     ----------
-    circuit : Circuit
+    circuit : Circuit or Program
     title : str, optional
 
     Returns
@@ -221,9 +222,7 @@ def circuit_diagram(circuit: Circuit, *, title: str | None = None) -> Picture:
         Boxes have the gid ``node <population>``; arrows and gates' tags
         ``edge <source> -> <targets> : <kinds>``.
     """
-    circuit = getattr(circuit, "circuit", circuit)  # of a program
-    if not isinstance(circuit, Circuit):
-        raise SpecError(f"{circuit!r:.60} is no circuit")
+    circuit = circuit_of(circuit)
     groups, gates = groups_of(circuit), ring_of(circuit)
     folds = folded(groups)
     left_out = {name for name, group in groups.items() if group in folds}

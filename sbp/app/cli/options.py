@@ -311,11 +311,39 @@ def engine_option(names: tuple[str, ...], default: str | None) -> Decorator:
     )
 
 
-LAYOUT_OPTION = click.option(
-    "--layout",
-    type=Name("layout", ("network", "fused")),
-    help="Lava only: one process per population and projection, or one for the whole circuit."
-    "  Default: fused.",
+class Setting(click.ParamType):
+    """An engine's own option, "NAME=VALUE"; a value is a whole number, true, false, or a text."""
+
+    name = "NAME=VALUE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Any]:
+        """Name and value."""
+        if isinstance(value, tuple):
+            return value
+        name, given, text = value.partition("=")
+        if not given or not name.isidentifier():
+            self.fail(f"{value!r:.60} is no setting, like layout=network", param, ctx)
+        number = wholes([text])
+        words: dict[str, Any] = {"true": True, "false": False}
+        return name, number[0] if number else words.get(text.lower(), text)
+
+
+ENGINE_OPTIONS = options(
+    click.option(
+        "--layout",
+        type=Name("layout", ("network", "fused")),
+        help="Lava: one process per population and projection, or one for the whole circuit."
+        "  Default: fused.",
+    ),
+    click.option(
+        "--option",
+        "settings",
+        type=Setting(),
+        multiple=True,
+        help="Any option of the engine, also of one that was installed; may be repeated.",
+    ),
 )
 
 
@@ -325,11 +353,17 @@ def said(option: str) -> bool:
     return source is ParameterSource.COMMANDLINE
 
 
-def engine_options(engine: str, layout: str | None) -> dict[str, Any]:
-    """What is handed to the engine beside the program."""
-    if engine != "lava" and layout is not None:
-        raise click.UsageError(f"--layout {layout} applies to --engine lava only, not {engine}")
-    return {} if layout is None else {"layout": layout}
+def engine_options(
+    engine: str, layout: str | None, settings: tuple[tuple[str, Any], ...]
+) -> dict[str, Any]:
+    """What is handed to the engine beside the program; refused before anything is loaded."""
+    chosen = {**({} if layout is None else {"layout": layout}), **dict(settings)}
+    if chosen and engine != "algebra":
+        from sbp import engines
+        from sbp.engines.protocol import check_options
+
+        check_options(engines.get(engine), chosen)
+    return chosen
 
 
 def load_dataset(

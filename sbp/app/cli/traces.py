@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sbp.app.cli.options import (
     CIRCUIT,
     CIRCUIT_ENGINES,
-    LAYOUT_OPTION,
+    ENGINE_OPTIONS,
     NATURAL,
     PART,
     Layers,
@@ -54,8 +54,14 @@ if TYPE_CHECKING:
     "for a trace in plain text.",
 )
 @engine_option(CIRCUIT_ENGINES, "reference")
-@LAYOUT_OPTION
-def verify(file: Path, program_file: Path | None, engine: str, layout: str | None) -> None:
+@ENGINE_OPTIONS
+def verify(
+    file: Path,
+    program_file: Path | None,
+    engine: str,
+    layout: str | None,
+    settings: tuple[tuple[str, Any], ...],
+) -> None:
     """Replay a golden trace and compare every spike and weight.
 
     TRACE is a file, or the name of a trace that comes with the package.
@@ -65,7 +71,7 @@ def verify(file: Path, program_file: Path | None, engine: str, layout: str | Non
     describe the two formats, npz and plain text, for traces of an FPGA, another simulator or a
     board.
     """
-    options = engine_options(engine, layout)
+    options = engine_options(engine, layout, settings)
 
     from sbp.files import program_file as programs
     from sbp.files import trace
@@ -150,7 +156,7 @@ def verify(file: Path, program_file: Path | None, engine: str, layout: str | Non
     help="Gates in a gating chain's ring; default stages + 1.",
 )
 @engine_option(CIRCUIT_ENGINES, "compiled")
-@LAYOUT_OPTION
+@ENGINE_OPTIONS
 @click.option(
     "--states",
     metavar="NAME,...|all",
@@ -192,6 +198,7 @@ def trace(
     ring: int | None,
     engine: str,
     layout: str | None,
+    settings: tuple[tuple[str, Any], ...],
     states: str,
     out: Path,
     csv_file: Path | None,
@@ -205,7 +212,7 @@ def trace(
     `pydoc sbp.files.trace` describes it, and `pydoc sbp.files.plain` the plain text, which has all
     but the states.  The CSV has a line "step,sample,phase,population,neuron" for every spike.
     """
-    options = engine_options(engine, layout)
+    options = engine_options(engine, layout, settings)
     if run is not None:
         unused(dict.fromkeys(("hidden", "sizes", "seed", "ring"), "beside RUN, which has its own"))
     if sizes is not None:

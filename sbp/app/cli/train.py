@@ -16,9 +16,9 @@ from sbp.app.cli.options import (
     CIRCUIT,
     CIRCUIT_VARIANT,
     DATASET_BY_DEFAULT,
+    ENGINE_OPTIONS,
     ENGINES,
     JSON_OPTION,
-    LAYOUT_OPTION,
     NATURAL,
     POSITIVE,
     Layers,
@@ -52,7 +52,7 @@ RESUMED = {
     "test_samples": "n_test",
     "seed": "seed", "strict": "strict", "weight_exponent": "weight_exponent",
     "parameters": "parameters", "circuit": "circuit", "equal_copies": "equal_copies",
-    "half_epochs": "evaluations", "layout": "options", "shift": "shift",
+    "half_epochs": "evaluations", "layout": "options", "settings": "options", "shift": "shift",
 }  # fmt: skip
 
 
@@ -67,7 +67,7 @@ RESUMED = {
 )
 @dataset_options(DATASET_BY_DEFAULT)
 @engine_option(ENGINES, "algebra")
-@LAYOUT_OPTION
+@ENGINE_OPTIONS
 @click.option(
     "--hidden",
     type=Layers(),
@@ -166,7 +166,7 @@ def _chosen(
         raise click.UsageError("--strict watches a circuit: choose another engine than algebra")
     if hidden is None:
         hidden = () if circuit == "single_layer" else (400,)
-    options = engine_options(engine, asked["layout"])
+    options = engine_options(engine, asked["layout"], asked["settings"])
 
     from sbp.learn.training import Settings
 
@@ -186,7 +186,7 @@ def _chosen(
     sizes = chosen.task(data).sizes
     tell(
         f"{data.name} {'-'.join(map(str, sizes))}, {len(data.x_train):,} training samples, "
-        f"{' '.join([engine, *options.values()])}, seed {chosen.seed}"
+        f"{' '.join([engine, *map(str, options.values())])}, seed {chosen.seed}"
     )
     return data, chosen, options
 
@@ -257,6 +257,8 @@ def _recall(folder: RunFolder, asked: dict[str, Any]) -> dict[str, Any]:
                 value = value == 2
             elif option == "layout":
                 value = value.get("layout")
+            elif option == "settings":
+                value = tuple(pair for pair in value.items() if pair[0] != "layout")
             asked[option] = value
     asked["data_dir"] = asked["data_dir"] or place_of(known)
     return known
@@ -354,7 +356,7 @@ def _report(result: Result, data: Dataset, out: Path | None, json_file: Path | N
 @click.argument("run", metavar="RUN", type=RUN)
 @dataset_options(None)
 @engine_option(ENGINES, "compiled")
-@LAYOUT_OPTION
+@ENGINE_OPTIONS
 @click.option("--test-samples", type=POSITIVE, metavar="N", help="Test on the first N only.")
 @JSON_OPTION
 def evaluate(
@@ -365,6 +367,7 @@ def evaluate(
     threshold: float | None,
     engine: str,
     layout: str | None,
+    settings: tuple[tuple[str, Any], ...],
     test_samples: int | None,
     json_file: Path | None,
 ) -> None:
@@ -374,7 +377,7 @@ def evaluate(
     that ships.  The samples run through the inference circuit, L + 2 steps each for L layers of
     weights.
     """
-    options = engine_options(engine, layout)
+    options = engine_options(engine, layout, settings)
     weights = load_weights(run)
     data = load_dataset_for(run, dataset, data_dir, crop, threshold).take(n_test=test_samples)
 
@@ -413,7 +416,7 @@ def evaluate(
         )
     title = (
         f"{run}: {'-'.join(map(str, sizes))} on {len(data.x_test):,} test samples of "
-        f"{data.name}, {' '.join([engine, *options.values()])}"
+        f"{data.name}, {' '.join([engine, *map(str, options.values())])}"
     )
     table(
         title,

@@ -155,11 +155,11 @@ class Guest(Engine):
     modules = (__name__,)
     refractory = True
 
-    def chunk(self):
+    def chunk(self, **_):
         return 1
 
-    def session(self, program, state):
-        return GuestSession(program, state, self.refractory)
+    def session(self, program, state, *, tired=True):
+        return GuestSession(program, state, self.refractory and tired)
 
 
 class Hasty(Guest):
@@ -174,7 +174,7 @@ class Idle(Guest):
 
     name = "guest-idle"
 
-    def chunk(self):
+    def chunk(self, **_):
         return 0
 
 
