@@ -97,6 +97,32 @@ def altered(run, what):
     return run
 
 
+def test_a_record_keeps_what_there_is_and_refuses_the_rest():
+    case = learning()
+    period = case.program.period
+    record = Record(spikes=["o", "h"], phases=iter([3, 5]))
+    run = reference.run(case.program, case.state, case.stimulus, record=record)
+    assert set(run.phases) == {3, 5}
+    assert list(run.spikes) == ["o", "h"]
+    assert run.at_phase("o", 3).tolist() == run.spikes["o"][run.phases == 3].tolist()
+    for made, message in (
+        (lambda: Record(phases=[-1]), "phase is -1"),
+        (lambda: Record(phases="5"), "record phases is '5'; allowed: phases, for example"),
+        (lambda: Record(start=1.5), "record: start is 1.5"),
+        (lambda: Record(stop=-1), "record: stop is -1"),
+        (lambda: run.at_phase("nope", 3), "population with recorded spikes is called 'nope'"),
+        (lambda: run.at_phase("x", 3), "called 'x'; allowed: o, h"),
+        (lambda: run.at_phase("o", period), f"phase is {period}; allowed: .* from 0 to 11"),
+        (lambda: run.at_phase("o", 3, "w"), "no record is called 'w'; allowed: spikes, u, v"),
+    ):
+        with pytest.raises(SpecError, match=message):
+            made()
+    late = Record(spikes="all", phases=[period])
+    for engine in (reference, compiled):
+        with pytest.raises(SpecError, match=f"record of the learning circuit: phase is {period}"):
+            engine.run(case.program, case.state, case.stimulus, record=late)
+
+
 def test_the_first_difference_of_two_runs():
     case = learning(samples=5)
     run = reference.run(case.program, case.state, case.stimulus, record=EVERYTHING)
