@@ -297,9 +297,14 @@ def binarise(
     ndarray of uint8, shape (n, (rows - 2 * crop) * (columns - 2 * crop))
         1 where value >= threshold, row by row.
     """
-    _, rows, columns = images.shape
-    spikes = images[:, crop : rows - crop, crop : columns - crop] >= threshold
-    return spikes.reshape(len(images), (rows - 2 * crop) * (columns - 2 * crop)).view(np.uint8)
+    return (cropped(images, crop) >= threshold).view(np.uint8)
+
+
+def cropped(images: Real[np.ndarray, "n rows columns"], crop: int) -> Real[np.ndarray, "n n_in"]:
+    """Pictures without a border of `crop` pixels, a row each."""
+    n, rows, columns = images.shape
+    inner = images[:, crop : rows - crop, crop : columns - crop]
+    return inner.reshape(n, (rows - 2 * crop) * (columns - 2 * crop))
 
 
 def option(name: str, value: float | None, usual: int, least: int, most: int) -> int:

@@ -28,7 +28,7 @@ import numpy as np
 
 from sbp.errors import DataError, FileError
 from sbp.files import Member, read_npz
-from sbp.learn.dataset import ARRAYS, Dataset, binarise, checked_arrays, how, option
+from sbp.learn.dataset import ARRAYS, Dataset, binarise, checked_arrays, cropped, how, option
 from sbp.learn.idx import IDX_FILES, read_idx
 
 #: What is read of a FILE.npz, of whatever kind: the checks below say more.
@@ -80,7 +80,6 @@ def load_npz(path: Path, crop: int | None = None, threshold: float | None = None
         if 0 in shape:
             raise DataError(f"{path}: the pictures are {shape[0]} x {shape[1]}, without a pixel")
         crop = option("crop", crop, 0, 0, (min(shape) - 1) // 2)
-        inner = shape[0] - 2 * crop, shape[1] - 2 * crop
         for key in ("x_train", "x_test"):
             x = arrays[key]
             if x.shape[1] != shape[0] * shape[1]:
@@ -89,9 +88,8 @@ def load_npz(path: Path, crop: int | None = None, threshold: float | None = None
                     f"{shape[0]} x {shape[1]}",
                     allowed="the same number in both",
                 )
-            pictures = x.reshape(len(x), *shape)[:, crop : crop + inner[0], crop : crop + inner[1]]
-            arrays[key] = pictures.reshape(len(x), inner[0] * inner[1])
-        shape = inner
+            arrays[key] = cropped(x.reshape(len(x), *shape), crop)
+        shape = shape[0] - 2 * crop, shape[1] - 2 * crop
     if threshold is not None:
         for key in ("x_train", "x_test"):
             if arrays[key].dtype.kind in "biuf":  # else refused below
