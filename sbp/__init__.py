@@ -44,15 +44,32 @@ _PLACES = {
     "sbp.files.trace": ("trace",),
     "sbp.weights": ("Weights",),
 }  # fmt: skip
+#: Packages within this one: ``sbp.files`` is there after ``import sbp`` alone.
+_WINGS = ("app", "checks", "files", "learn", "plots", "reproduce", "testing")
 _PLACE = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = sorted(_PLACE)
 
 
 def __getattr__(name: str) -> object:
-    if name not in _PLACE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(_PLACE[name])
+    from sbp.errors import MissingDependency, did_you_mean
+
+    place = f"sbp.{name}" if name in _WINGS else _PLACE.get(name)
+    if place is None:
+        advice = did_you_mean(name, (*_PLACE, *_WINGS))
+        said = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(f"{said}; {advice}" if advice else said)
+    try:
+        module = import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "sbp":
+            raise
+        raise MissingDependency(
+            f"sbp.{name} needs {error.name}, which is not installed",
+            do="pip install spiking-backprop brings it",
+        ) from error
+    if name in _WINGS:
+        return module
     whole = _PLACE[name].rpartition(".")[2] == name  # the module itself
     value = globals()[name] = module if whole else getattr(module, name)
     return value

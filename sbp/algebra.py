@@ -61,6 +61,7 @@ from sbp.rows import (
     sum_rows,
     unpack,
 )
+from sbp.spec import as_array
 from sbp.weights import Weights
 
 if TYPE_CHECKING:
@@ -453,7 +454,7 @@ class Network:
         targets = check_spikes("targets", targets, self.sizes[-1])
         if len(targets) != len(inputs):
             raise SpecError(f"{len(targets)} targets", allowed=f"{len(inputs)}, one for each input")
-        order = np.arange(len(inputs)) if order is None else np.asarray(order)
+        order = np.arange(len(inputs)) if order is None else as_array("order", order)
         if order.ndim != 1 or not np.issubdtype(order.dtype, np.integer):
             raise SpecError(f"order is {order.dtype} of shape {order.shape}",
                             allowed="a list of row numbers")  # fmt: skip

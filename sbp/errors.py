@@ -52,6 +52,12 @@ class MissingDependency(SbpError, ImportError):
     """An optional package is needed and not installed, or cannot work here."""
 
 
+def shown(value: object) -> str:
+    """A value for a message: on one line, and no longer than needed."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def check_kind(what: str, value: object, kind: type, do: str | None = None) -> None:
     """Raise SpecError unless `value` is of the type `kind`."""
     if not isinstance(value, kind):
@@ -74,7 +80,7 @@ def check_name(
     known = tuple(names)
     if not isinstance(name, str) or name not in known:
         raise error(
-            f"{owner}{': ' * bool(owner)}no {what} is called {name!r:.60}",
+            f"{owner}{': ' * bool(owner)}no {what} is called {shown(name)}",
             allowed=", ".join(known) or "none",
             do=do or did_you_mean(name, known),
         )

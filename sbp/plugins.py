@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 
-from sbp.errors import SbpError, SpecError, brief, did_you_mean
+from sbp.errors import SbpError, SpecError, brief, did_you_mean, shown
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,13 @@ class Plugins:
     @property
     def others(self) -> dict[str, metadata.EntryPoint]:
         """Of other packages, by name."""
-        found = metadata.entry_points(group=self.group)
-        for entry in found:
-            if entry.name in self.own:
-                _tell(f"{entry.value} is not used: {entry.name} is one of sbp's own")
-        return {entry.name: entry for entry in found if entry.name not in self.own}
+        kept: dict[str, metadata.EntryPoint] = {}
+        for entry in metadata.entry_points(group=self.group):
+            taken = entry.name in self.own
+            first = "sbp's own" if taken else kept.setdefault(entry.name, entry).value
+            if first != entry.value:
+                _tell(f"the {self.what} {entry.name} ({entry.value}) is not used: {first} is")
+        return kept
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,7 +65,7 @@ class Plugins:
         others = self.others
         if not isinstance(name, str) or name not in others:
             raise self.error(
-                f"no {self.what} is called {name!r:.60}",
+                f"no {self.what} is called {shown(name)}",
                 allowed=", ".join(self.names) + or_else,
                 do=did_you_mean(name, self.names),
             )

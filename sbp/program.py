@@ -389,11 +389,8 @@ class Program:
 
 def check_program(program: object) -> Program:
     """Return `program`, or raise SpecError for a circuit that was not lowered, or anything else."""
-    if not isinstance(program, Program):
-        raise SpecError(
-            f"a {type(program).__name__} is no program", do="sbp.lower(circuit) makes one"
-        )
-    return program
+    check_kind("program", program, Program, "sbp.lower(circuit) makes one")
+    return program  # type: ignore[return-value]
 
 
 def check_spikes(
@@ -451,11 +448,7 @@ def lower(circuit: Circuit) -> Program:
     SpecError
         For anything but a circuit.
     """
-    if not isinstance(circuit, Circuit):
-        raise SpecError(
-            f"a {type(circuit).__name__} is no circuit",
-            do="sbp.build(family, sizes) makes one",
-        )
+    check_kind("circuit", circuit, Circuit, "sbp.build(family, sizes) makes one")
     populations, start = [], 0
     for population in circuit.populations:
         neuron = population.neuron

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
-from sbp.errors import ChipError, SpecError, check_kind, check_name
+from sbp.errors import ChipError, SpecError, check_kind, check_name, shown
 from sbp.html import html_table
 from sbp.program import MAX_STEP, NO_MATRIX, Program, State, check_program
 from sbp.spec import whole
@@ -52,9 +52,9 @@ class Record:
             if isinstance(chosen, Iterable) and not isinstance(chosen, str):
                 # Looked at more than once, and an iterator gives its items once.
                 object.__setattr__(self, what, tuple(chosen))
-            elif chosen is not None and (what == "phases" or not isinstance(chosen, str)):
+            elif not isinstance(chosen, (type(None),) if what == "phases" else str):
                 kind = "phases, for example (3, 5)" if what == "phases" else "names, or 'all'"
-                raise SpecError(f"record {what} is {chosen!r}", allowed=kind)
+                raise SpecError(f"record {what} is {shown(chosen)}", allowed=kind)
         window = {"start": self.start, **({} if self.stop is None else {"stop": self.stop})}
         for what, step in window.items():
             whole("record", what, step, 0, MAX_STEP)

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeGuard
 import numpy as np
 
 from sbp import loihi
-from sbp.errors import SpecError, check_kind, check_name
+from sbp.errors import SpecError, check_kind, check_name, shown
 from sbp.html import html_table
 
 Connect = Literal["one-to-one", "all-to-all"]
@@ -35,16 +35,18 @@ def whole(owner: str, name: str, value: object, low: int, high: int) -> int:
     """Return `value` as a plain int if it is whole and in low .. high, or raise SpecError."""
     if is_whole(value) and low <= value <= high:
         return int(value)
-    raise SpecError(f"{owner}: {name} is {value!r}", allowed=f"a whole number from {low} to {high}")
+    raise SpecError(
+        f"{owner}: {name} is {shown(value)}", allowed=f"a whole number from {low} to {high}"
+    )
 
 
 def parts(what: str, given: object, kind: type) -> tuple[Any, ...]:
     """`given` as a tuple of things of the type `kind`, or SpecError."""
     if isinstance(given, str) or not isinstance(given, Iterable):
-        raise SpecError(f"{what} are {given!r:.60}", allowed=f"a sequence of {kind.__name__}")
+        raise SpecError(f"{what} are {shown(given)}", allowed=f"a sequence of {kind.__name__}")
     found = tuple(given)
     for part in found:
-        check_kind(f"one of {what}", part, kind)
+        check_kind(f"{what}: one of them", part, kind)
     return found
 
 
@@ -73,25 +75,24 @@ def check_sizes(
         Why not more.
     """
     least, most = layers
-    try:
-        given = tuple(sizes)
-    except TypeError:
+    if isinstance(sizes, str) or not isinstance(sizes, Iterable):
         raise SpecError(
-            f"{what}: layer sizes {sizes!r}", allowed="a sequence, for example 400, 400, 10"
-        ) from None
+            f"{what}: layer sizes {shown(sizes)}", allowed="a sequence, for example 400, 400, 10"
+        )
+    given = tuple(sizes)
     if len(given) < least or (most is not None and len(given) > most):
         allowed = f"exactly {least}" if least == most else f"{least} or more"
         allowed = allowed if most in (None, least) else f"{least} to {most}"
-        shown = "-".join(map(str, given)) or "none"
+        text = "-".join(map(str, given)) or "none"
         raise SpecError(
-            f"{what}: {len(given)} layer sizes, {shown}",
+            f"{what}: {len(given)} layer sizes, {text}",
             allowed=allowed,
             do=why if len(given) > least else None,
         )
     for size in given:
         if not is_whole(size) or not 1 <= size <= MAX_SIZE:
             allowed = f"whole numbers from 1 to {MAX_SIZE}"
-            raise SpecError(f"{what}: layer size {size!r}", allowed=allowed)
+            raise SpecError(f"{what}: layer size {shown(size)}", allowed=allowed)
     return tuple(map(int, given))
 
 
@@ -342,7 +343,7 @@ class Phase:
 
     def __post_init__(self) -> None:
         for name in ("fires", "learns"):
-            _set(self, name, parts(f"what {name} in a phase", getattr(self, name), str))
+            _set(self, name, parts(f"names of what {name} in a phase", getattr(self, name), str))
 
 
 @dataclass(frozen=True, repr=False)

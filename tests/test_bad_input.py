@@ -28,8 +28,11 @@ COMMAND_LINES = {
     "no spikes to verify": ("verify t.npz --engine algebra", "'algebra'", "compiled"),
     "unknown layout": ("train --engine lava --layout wide", "'wide'", "network", "fused"),
     "option of no engine": ("train --engine compiled --option speed=3", "'speed'", "allowed: none"),
-    "option without a value": ("train --option speed", "'speed' is no setting", "layout=network"),
-    "layout of another engine": ("train --layout fused", "no option is called 'layout'", "copies"),
+    "option of the algebra": ("train --option speed=3", "'speed'", "allowed: copies"),
+    "option that is no bool": ("train --option copies=no", "copies is of type str", "bool"),
+    "option given twice": ("train --engine lava --layout fused --option layout=network", "twice"),
+    "option without a value": ("train --option speed", "'speed' is no option", "layout=network"),
+    "layout of another engine": ("train --layout fused", "--layout fused", "--engine lava"),
     "unknown circuit": ("summary reservoir", "'reservoir'", "learning", "gating_chain"),
     "unknown picture": ("plot pie", "No such command 'pie'", "sbp plot --help"),
     "unknown preset": ("reproduce --preset large", "'large'", "smoke", "paper"),
@@ -378,7 +381,7 @@ def test_a_program_for_a_circuit_and_the_other_way_round():
     circuit = circuits.learning_circuit((6, 3, 2))
     program = lower(circuit)
     for call in (domain.limits, program_file.dumps):
-        with pytest.raises(SpecError, match=r"a Circuit is no program; sbp\.lower\(circuit"):
+        with pytest.raises(SpecError, match=r"program is of type Circuit; .*; sbp\.lower\(circuit"):
             call(circuit)
     for drawn in (plots.circuit_diagram, plots.phase_diagram):
         words = [sorted(re.split(r"[ ,.]+", drawn(given).alt)) for given in (program, circuit)]

@@ -387,7 +387,7 @@ def installed(tmp_path, monkeypatch):
     )
     monkeypatch.syspath_prepend(site)
     plugins._tell.cache_clear()
-    with pytest.warns(RuntimeWarning, match="moonset:DIGITS is not used: digits is one of sbp's"):
+    with pytest.warns(RuntimeWarning, match="digits .moonset:DIGITS. is not used: sbp's own is"):
         data.names()
     return f"{site}{os.pathsep}{REPOSITORY}"
 

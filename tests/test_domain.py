@@ -242,5 +242,5 @@ def test_copies_that_may_part_are_not_taken_for_one():
 
 @pytest.mark.parametrize("bound", [-1, 1.5, True, {"W9": 3}, {"W1": -1}])
 def test_bounds_that_are_none(bound):
-    with pytest.raises(SpecError, match=r"bound|weights"):
+    with pytest.raises(SpecError, match=r"bound|weight matrix"):
         analyse(sbp.lower(sbp.learning_circuit((4, 3, 2))), bound)

@@ -77,7 +77,7 @@ def test_a_family_of_another_package(site, tmp_path):
     assert done.returncode == 0, done.stderr
     warned = [line for line in done.stderr.splitlines() if "Warning" in line]
     assert len(warned) == 1
-    assert warned[0].endswith("slowly:nothing is not used: learning is one of sbp's own")
+    assert warned[0].endswith("the circuit learning (slowly:nothing) is not used: sbp's own is")
     messages = done.stdout.splitlines()
     for message, text in zip(
         messages,

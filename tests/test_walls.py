@@ -147,7 +147,7 @@ def test_the_core_is_read_in_an_afternoon():
             for line in range(token.start[0], token.end[0] + 1)
         }
         lines, modules = lines + len(code - docstrings), modules + 1
-    assert 3000 < lines <= 4100
+    assert 3000 < lines <= 4250
     assert 20 <= modules <= 30
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sbp.errors import SpecError
-from sbp.program import Program
+from sbp.errors import SpecError, check_kind
+from sbp.program import MAX_STEP, Program
 from sbp.run import Run
+from sbp.spec import whole
 
 RECORDED = ("spikes", "u", "v")
 
@@ -96,6 +97,10 @@ def first_difference(
         return _of_runs(expected, found)
     if isinstance(expected, Run) or isinstance(found, Run):
         raise SpecError("a run is compared with a mapping", allowed="two runs, or two mappings")
+    for given in (expected, found):
+        check_kind("what is compared", given, Mapping)
+    if period is not None:
+        period = whole("spike trains", "period", period, 1, MAX_STEP)
     return first_recorded_difference(expected, found, "spikes", period or 1)
 
 
@@ -120,10 +125,10 @@ def first_recorded_difference(
     best: tuple[int, str, int] | None = None
     total = 0
     for name, train in expected.items():
-        if name not in found or train.shape != found[name].shape:
-            shape = np.shape(found[name]) if name in found else "none"
-            raise SpecError(f"{what} of {name} have shape {shape}", allowed=str(train.shape))
-        differ = np.argwhere(train != found[name])
+        ours, theirs = np.shape(train), np.shape(found[name]) if name in found else "none"
+        if ours != theirs:
+            raise SpecError(f"{what} of {name} have shape {theirs}", allowed=str(ours))
+        differ = np.argwhere(np.asarray(train) != np.asarray(found[name]))
         total += len(differ)
         if len(differ) and (best is None or differ[0][0] < best[0]):
             best = int(differ[0][0]), name, int(differ[0][1])
@@ -131,8 +136,8 @@ def first_recorded_difference(
         return None
     row, name, neuron = best
     step = row if steps is None else int(steps[row])
-    values = int(expected[name][row, neuron]), int(found[name][row, neuron])
-    return Difference(what, step, step % period, name, (neuron,), values, total)
+    first, second = (int(np.asarray(given[name])[row, neuron]) for given in (expected, found))
+    return Difference(what, step, step % period, name, (neuron,), (first, second), total)
 
 
 def first_weight_difference(

@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sbp import loihi
-from sbp.errors import SpecError
+from sbp.errors import SpecError, check_name
 from sbp.program import NO_MATRIX, ONE_TO_ONE, Program, check_program
 from sbp.spec import is_whole
 
@@ -355,14 +355,13 @@ def analyse(program: Program, bound: int | Mapping[str, int] | None = None) -> D
     SpecError
         If a bound is negative or no whole number, or no parameter is called so.
     """
-    names = [name for name, _, _ in program.parameters]
+    names = [name for name, _, _ in check_program(program).parameters]
     if bound is None:
         bound = {}
     elif not isinstance(bound, Mapping):
         bound = dict.fromkeys(names, bound)
     for name, value in bound.items():
-        if name not in names:
-            raise SpecError(f"no weights are called {name!r}", allowed=", ".join(names) or "none")
+        check_name("weight matrix", name, names)
         if not is_whole(value) or value < 0:
             raise SpecError(
                 f"the bound of {name} is {value!r}", allowed="a whole number, 0 or more"

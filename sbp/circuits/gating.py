@@ -206,7 +206,7 @@ class Wiring:
         pattern, for populations that gate each other neuron by neuron.
         """
         other = "any other is a Projection with a label of its own"
-        check_kind(f"what {source} sends to", targets, str)
+        check_kind(f"what {source} sends to", targets, str, "names with spaces between them")
         check_name(
             "kind of synapse", kind, self.numbers.kinds, owner=f"{source} -> {targets}", do=other
         )
@@ -222,7 +222,7 @@ class Wiring:
 
         The parameter set's exponent is added to its own.
         """
-        check_kind(f"what {source} sends to", targets, str)
+        check_kind(f"what {source} sends to", targets, str, "names with spaces between them")
         check_kind(f"{source} -> {targets}: the weight", weight, MatrixWeight)
         weight = replace(weight, exponent=weight.exponent + self.numbers.weight_exponent)
         for target in targets.split():
@@ -243,7 +243,7 @@ class Wiring:
         return tuple(Population(f"g{k}", 1, self.numbers.gate_neuron) for k in range(length))
 
 
-MAX_RING = 1 << 12  #: gates
+MAX_RING = 1 << 16  #: gates
 KICK = Source("kick", 1, phase=None)
 
 
@@ -294,7 +294,7 @@ def gating_chain(
     """
     (size, stages) = check_sizes((size, stages), (2, 2), "gating chain (size, stages)")
     ring = stages + 1 if ring is None else ring
-    if not is_whole(ring) or not 2 <= ring <= MAX_RING:
+    if not is_whole(ring) or not 2 <= ring <= 1 << 12:
         raise SpecError(
             f"gating chain: ring is {ring!r}",
             allowed="2 to 4096 gates (a relay is dead for one step after a spike)",

@@ -22,7 +22,7 @@ from dataclasses import replace
 
 from sbp.circuits.gating import KICK, RELAY, RELEASED, Wiring, ring_phases
 from sbp.circuits.timing import timing
-from sbp.errors import SpecError, did_you_mean
+from sbp.errors import SpecError, did_you_mean, shown
 from sbp.loihi import DELAY_MAX
 from sbp.spec import (
     Circuit,
@@ -34,6 +34,7 @@ from sbp.spec import (
     Population,
     Projection,
     Source,
+    parts,
 )
 
 MATRIX = re.compile(r"(-?)(\w+?)(\^T)?")
@@ -82,6 +83,9 @@ def circuit(
     SpecError
         Naming the line, for one that cannot be read; as `Circuit`, for what does not fit.
     """
+    for source, where in sources.items():
+        if len(parts(f"source {source}: lines and phase", where, object)) != 2:
+            raise SpecError(f"source {source}: {shown(where)}", allowed="its lines, and the phase")
     wiring, held = Wiring(), dict(weights or {})
     known = {*sizes, *sources, *(f"g{k}" for k in range(ring))}
     own = {parameter.name: parameter for parameter in matrices}

@@ -35,7 +35,7 @@ from sbp.circuits.inference import inference_circuit
 from sbp.circuits.single_layer import single_layer_circuit
 from sbp.errors import SbpError, SpecError, brief
 from sbp.plugins import Plugins
-from sbp.spec import Circuit, check_sizes
+from sbp.spec import Circuit, check_sizes, parts
 
 DEFAULTS = {"weight_exponent": 0, "ring": None, "parameters": "released", "names": None}
 
@@ -129,10 +129,14 @@ def build(
     builder = family(name)
     options: dict[str, Any] = {
         "weight_exponent": weight_exponent, "ring": ring, "parameters": parameters,
-        "names": names,
+        "names": None if names is None else parts("names", names, str),
     }  # fmt: skip
     taken = inspect.signature(builder).parameters
-    given = {option: value for option, value in options.items() if value != DEFAULTS[option]}
+    given = {
+        option: value
+        for option, value in options.items()
+        if getattr(value, "ndim", 0) or value != DEFAULTS[option]
+    }
     fixed_ring = given.pop("ring", None) if "ring" not in taken else None
     for option in given:
         if option not in taken:

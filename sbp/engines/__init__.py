@@ -16,10 +16,13 @@ where ``ENGINE`` is an `Engine`.  From then on everything that takes the name of
 from __future__ import annotations
 
 import importlib
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sbp.engines.protocol import Engine, Session, check_options
-from sbp.errors import SpecError, brief
+from sbp.errors import SbpError, SpecError, brief
 from sbp.plugins import Plugins
 from sbp.program import Program, State, check_program
 from sbp.spec import whole
@@ -74,7 +77,8 @@ def session(name: str, program: Program, state: State, **options: Any) -> Sessio
     engine = get(name)
     check_options(engine, options)
     check_program(program)
-    return engine.session(program, state, **options)
+    with _said_of(name):
+        return engine.session(program, state, **options)
 
 
 def chunk(name: str, **options: Any) -> int:
@@ -87,7 +91,23 @@ def chunk(name: str, **options: Any) -> int:
     """
     engine = get(name)
     check_options(engine, options)
-    return whole(f"engine {name}", "chunk", engine.chunk(**options), 1, 2**31)
+    takes = inspect.signature(engine.chunk).parameters  # all of them, or none, or some
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values()):
+        options = {option: value for option, value in options.items() if option in takes}
+    with _said_of(name):
+        samples = engine.chunk(**options)
+    return whole(f"engine {name}", "chunk", samples, 1, 2**31)
+
+
+@contextmanager
+def _said_of(name: str) -> Iterator[None]:
+    """What an engine of others raises, in one line; ours say it themselves."""
+    try:
+        yield
+    except Exception as error:
+        if name in OWN or isinstance(error, SbpError):
+            raise
+        raise SpecError(f"engine {name}: {type(error).__name__}: {brief(error)}") from error
 
 
 __all__ = ["Engine", "Session", "available", "chunk", "get", "names", "session"]

@@ -8,13 +8,15 @@ that does not brings its own.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from sbp.errors import check_name
+from sbp.errors import SpecError, check_name, shown
 from sbp.program import Program, State, check_program
 from sbp.run import NOTHING, Record, Run
 
@@ -147,14 +149,35 @@ class Engine(Protocol):
         check_options(self, options)
         check_program(program)
         with self.session(program, state, **options) as session:
-            return session.run(stimulus, steps, record=record, strict=strict)
+            return session.run(stimulus, steps, record=record, strict=bool(strict))
 
 
 def check_options(engine: Engine, options: Mapping[str, Any]) -> None:
     """Raise SpecError for an option that is not in the signature of `engine.session`."""
     parameters = inspect.signature(engine.session).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return
     known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        given = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        known += [option for option in options if option not in given]
     for option in options:
         check_name("option", option, known, owner=f"engine {engine.name}")
+
+
+def parse_option(text: str) -> tuple[str, Any]:
+    """An engine's option as it is typed, NAME=VALUE; a number, true or false, or a text.
+
+    Raises
+    ------
+    SpecError
+        For what is no such thing.
+    """
+    name, given, value = text.partition("=")
+    if not given or not name.isidentifier():
+        raise SpecError(f"{shown(text)} is no option", allowed="NAME=VALUE, as in layout=network")
+    if value.lower() in ("true", "false"):
+        return name, value.lower() == "true"
+    for kind in (int, float):
+        with suppress(ValueError):
+            if math.isfinite(number := kind(value)):
+                return name, number
+    return name, value

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from sbp.errors import FileError, brief
+from sbp.errors import FileError, brief, shown
 
 TEMPORARY = ".sbp-tmp-"  #: the name of every half-written file begins so, and of no other
 
@@ -36,7 +36,7 @@ DEEPEST_JSON = 64  # levels of lists and objects
 def as_path(path: str | os.PathLike[str]) -> Path:
     """`path`, or FileError for what is none: a number would be read as an open file's."""
     if not isinstance(path, (str, os.PathLike)):
-        raise FileError(f"{path!r:.60} is no path", allowed="a text or a Path")
+        raise FileError(f"{shown(path)} is no path", allowed="a text or a Path")
     return Path(path)
 
 

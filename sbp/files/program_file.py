@@ -144,7 +144,7 @@ def dumps(program: Program) -> str:
     labels = check_program(program).circuit
     lines = [
         _line("sbp-program", version=VERSION),
-        f"# {program.name} circuit; sbp.files.program_file says what each line means",
+        f"# {program.name} circuit; what each line means: pydoc sbp.files.program_file",
         _line("circuit", name=program.name),
         _line("sizes", sizes=program.sizes),
         _line(

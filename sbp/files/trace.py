@@ -62,7 +62,7 @@ from sbp.circuits.registry import build, families
 from sbp.errors import FileError, SbpError, SpecError, check_kind
 from sbp.files import as_path, parse_json, plain, program_file, read_npz, write_atomic, write_npz
 from sbp.loihi import clip_weight
-from sbp.program import Program, lower
+from sbp.program import Program, check_program, lower
 from sbp.run import Record
 from sbp.spec import Circuit
 
@@ -145,7 +145,8 @@ def record(
     """
     program = circuit if isinstance(circuit, Program) else lower(circuit)
     stimulus = program.check_stimulus(stimulus)
-    keep = states if isinstance(states, str) else tuple(states)
+    keep = Record(u=states).u
+    check_kind("about", {} if about is None else about, Mapping)
     state = program.state(weights)
     run = engines.get(engine).run(
         program, state, stimulus, record=Record(spikes="all", u=keep, v=keep), **options
@@ -237,6 +238,8 @@ def read(path: str | Path, program: Program | None = None) -> Trace:
     FileError
         If the file is no trace, lacks an entry, or its parts do not fit each other.
     """
+    if program is not None:
+        check_program(program)
     if plain.is_plain(path):
         if program is None:
             raise FileError(

@@ -77,7 +77,7 @@ def source(name: str) -> Source:
     DataError
         For an unknown name, or where another package's data set cannot be used.
     """
-    if name in OWN:
+    if isinstance(name, str) and name in OWN:
         module, _, attribute = OWN[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
     found, label = PLUGINS.load(name, OR_A_PATH)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sbp import algebra, engines
-from sbp.errors import SpecError, check_kind
+from sbp.errors import SpecError, check_kind, check_name
 from sbp.learn.data import Dataset
 from sbp.learn.task import Task
 from sbp.run import Record
@@ -205,8 +205,8 @@ def outputs(
         check_kind("task", task, Task)
     check_kind("engine", engine, str)
     if engine == "algebra":
-        if options:
-            raise SpecError(f"the algebra has no option {min(options)!r}")
+        for option in options:
+            check_name("option", option, (), owner="the algebra")
         if task is not None:
             check_backpropagation(task)
     task = task or task_of(weights)

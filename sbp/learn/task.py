@@ -155,7 +155,8 @@ class Task:
         names = [source.name for source in learning.sources]
         if INPUT not in names or TARGET not in names or not learning.parameters:
             raise SpecError(
-                f"the {family} circuit does not learn", allowed="learning, deep, single_layer, ..."
+                f"the {family} circuit does not learn",
+                allowed="learning, deep, single_layer, or one of yours that does",
             )
         reading = inference_circuit(
             learning.sizes,

@@ -273,12 +273,7 @@ class Training:
         saved: Checkpoint | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        made = "Task.of(sizes) and sbp.learn.data.load(name) make them"
-        for name, given, kind in (
-            ("task", task, Task), ("dataset", dataset, Dataset), ("settings", settings, Settings),
-            ("options", {} if options is None else options, Mapping),
-        ):  # fmt: skip
-            check_kind(f"training: {name}", given, kind, made)
+        _check(task=task, dataset=dataset, settings=settings, options=options)
         if (task.n_inputs, task.n_classes) != (dataset.n_inputs, dataset.n_classes):
             raise SpecError(
                 f"the network is {'-'.join(map(str, task.sizes))}, data set {dataset.name} has "
@@ -430,9 +425,27 @@ class Training:
         )  # fmt: skip
 
 
+#: What a training is given -> its type, and what makes one.
+KINDS: dict[str, tuple[type, str | None]] = {
+    "task": (Task, "Task.of(sizes) makes one"),
+    "dataset": (Dataset, "sbp.learn.data.load(name) makes one"),
+    "settings": (Settings, None),
+    "options": (Mapping, None),
+    "facts": (Mapping, None),
+}
+
+
+def _check(**given: object) -> None:
+    for name, value in given.items():
+        kind, makes = KINDS[name]
+        if value is not None or kind is not Mapping:
+            check_kind(f"training: {name}", value, kind, makes)
+
+
 def _algebra_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     for name in options or {}:
         check_name("option", name, ["copies"], owner="the algebra")
+    check_kind("the algebra: copies", (options or {}).get("copies", True), bool)
     return dict(options or {})
 
 
@@ -558,12 +571,9 @@ def train(
     FileError
         If the folder cannot be written, or its checkpoints cannot be used.
     """
-    for name, given, kind in (
-        ("dataset", dataset, Dataset), ("settings", settings, Settings), ("task", task, Task),
-        ("options", options, Mapping), ("facts", facts, Mapping),
-    ):  # fmt: skip
-        if given is not None or kind in (Dataset, Settings):
-            check_kind(f"training: {name}", given, kind)
+    _check(dataset=dataset, settings=settings, options=options, facts=facts)
+    if task is not None:
+        _check(task=task)
     if progress is not None and not callable(progress):
         raise SpecError("progress is no function", allowed="one of (epoch, done, n, epochs)")
     if folder is not None and not isinstance(folder, RunFolder):

@@ -35,7 +35,7 @@ HIDDEN_COLOURS = (VERMILLION, ORANGE, SKY)
 def circuit_of(given: Circuit | Program) -> Circuit:
     """The circuit that is to be drawn; that of a program."""
     circuit = given.circuit if isinstance(given, Program) else given
-    check_kind("what is drawn", circuit, Circuit)
+    check_kind("what is drawn", circuit, Circuit, "or a Program")
     return circuit
 
 

@@ -39,6 +39,7 @@ APART = {
     "sbp.html": "words only",
     "sbp.files": "reads and writes",
     "sbp.kernels": "compiles",
+    "sbp.plugins": "finds",
     "sbp.engines.protocol": "what an engine is, not what it computes",
     "sbp.spec": "what a circuit is made of is in the digest of the program",
     "sbp.learn.data": "what is learned is in the checksum of the data",

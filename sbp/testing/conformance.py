@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from sbp import engines
+from sbp.engines.protocol import parse_option
 from sbp.errors import ChipError, SpecError
 from sbp.program import Program, State, lower
 from sbp.run import Record, Run
@@ -70,8 +71,7 @@ def reference(program: Program, state: State, *arguments: Any, **options: Any) -
 @pytest.fixture(scope="module")
 def engine(request: pytest.FixtureRequest) -> Subject:
     """The engine named on the command line."""
-    given = (option.partition("=") for option in request.config.getoption("--option"))
-    options = {name: value for name, _, value in given}
+    options = dict(map(parse_option, request.config.getoption("--option")))
     return Subject(request.config.getoption("--engine"), **options)
 
 

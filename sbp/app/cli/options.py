@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from sbp.app.cli.paths import DATA_FOLDER, DATASET, PRETRAINED, WritesResults
-from sbp.errors import FileError, SbpError, did_you_mean
+from sbp.errors import FileError, SbpError, check_name, did_you_mean
 from sbp.learn.progress import tell
 
 if TYPE_CHECKING:
@@ -312,7 +312,7 @@ def engine_option(names: tuple[str, ...], default: str | None) -> Decorator:
 
 
 class Setting(click.ParamType):
-    """An engine's own option, "NAME=VALUE"; a value is a whole number, true, false, or a text."""
+    """An engine's own option, "NAME=VALUE"; a value is a number, true, false, or a text."""
 
     name = "NAME=VALUE"
 
@@ -322,12 +322,12 @@ class Setting(click.ParamType):
         """Name and value."""
         if isinstance(value, tuple):
             return value
-        name, given, text = value.partition("=")
-        if not given or not name.isidentifier():
-            self.fail(f"{value!r:.60} is no setting, like layout=network", param, ctx)
-        number = wholes([text])
-        words: dict[str, Any] = {"true": True, "false": False}
-        return name, number[0] if number else words.get(text.lower(), text)
+        from sbp.engines.protocol import parse_option
+
+        try:
+            return parse_option(value)
+        except SbpError as error:
+            self.fail(str(error), param, ctx)
 
 
 ENGINE_OPTIONS = options(
@@ -354,14 +354,36 @@ def said(option: str) -> bool:
 
 
 def engine_options(
-    engine: str, layout: str | None, settings: tuple[tuple[str, Any], ...]
+    engine: str,
+    layout: str | None,
+    settings: tuple[tuple[str, Any], ...],
+    of_algebra: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """What is handed to the engine beside the program; refused before anything is loaded."""
-    chosen = {**({} if layout is None else {"layout": layout}), **dict(settings)}
-    if chosen and engine != "algebra":
-        from sbp import engines
-        from sbp.engines.protocol import check_options
+    """What is handed to the engine beside the program; refused before anything is loaded.
 
+    `of_algebra` are the options that the algebra has here.
+    """
+    chosen: dict[str, Any] = {}
+    for name, value in (*([] if layout is None else [("layout", layout)]), *settings):
+        if name in chosen:
+            raise click.UsageError(f"the option {name} of the engine is given twice")
+        chosen[name] = value
+    if not chosen:
+        return {}
+    from sbp import engines
+    from sbp.engines.protocol import check_options
+
+    if layout is not None and engine != "lava":
+        try:
+            check_options(engines.get(engine), {"layout": layout})
+        except SbpError:
+            raise click.UsageError(
+                f"--layout {layout}: {engine} has no layouts; --engine lava has"
+            ) from None
+    if engine == "algebra":
+        for name in chosen:
+            check_name("option", name, of_algebra, owner="the algebra")
+    else:
         check_options(engines.get(engine), chosen)
     return chosen
 

@@ -157,6 +157,10 @@ def train(
         _report(result, data, out, json_file)
 
 
+def _with(engine: str, options: dict[str, Any]) -> str:
+    return " ".join([engine, *(f"{name}={value}" for name, value in options.items())])
+
+
 def _chosen(
     asked: dict[str, Any], known: dict[str, Any], out: Path | None
 ) -> tuple[Dataset, Settings, dict[str, Any]]:
@@ -166,7 +170,7 @@ def _chosen(
         raise click.UsageError("--strict watches a circuit: choose another engine than algebra")
     if hidden is None:
         hidden = () if circuit == "single_layer" else (400,)
-    options = engine_options(engine, asked["layout"], asked["settings"])
+    options = engine_options(engine, asked["layout"], asked["settings"], ("copies",))
 
     from sbp.learn.training import Settings
 
@@ -186,7 +190,7 @@ def _chosen(
     sizes = chosen.task(data).sizes
     tell(
         f"{data.name} {'-'.join(map(str, sizes))}, {len(data.x_train):,} training samples, "
-        f"{' '.join([engine, *map(str, options.values())])}, seed {chosen.seed}"
+        f"{_with(engine, options)}, seed {chosen.seed}"
     )
     return data, chosen, options
 
@@ -248,7 +252,10 @@ def _recall(folder: RunFolder, asked: dict[str, Any]) -> dict[str, Any]:
     if saved is None:
         return {}
     known = {**saved.facts, **saved.identity}
+    other_engine = said("engine") and asked["engine"] != known.get("engine")
     for option, name in RESUMED.items():
+        if option in ("layout", "settings") and other_engine:
+            continue  # they are that engine's
         if not said(option) and name in known:
             value = known[name]
             if option == "hidden":
@@ -416,7 +423,7 @@ def evaluate(
         )
     title = (
         f"{run}: {'-'.join(map(str, sizes))} on {len(data.x_test):,} test samples of "
-        f"{data.name}, {' '.join([engine, *map(str, options.values())])}"
+        f"{data.name}, {_with(engine, options)}"
     )
     table(
         title,

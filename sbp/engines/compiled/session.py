@@ -247,6 +247,7 @@ class Session(protocol.Session):
         arrays, _, steps, keep = planned(program, first, stimulus, steps, record)
         names = {what: record.names(program, what) for what in RECORDED}
         tally, tape = new_tally(program), new_tape(program, names, len(keep))
+        strict = bool(strict)  # the kernels are compiled for this type
         before = self.state if strict else None
         done = 0
         while done < steps:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from numbers import Real
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -48,7 +49,7 @@ class Job:
     Attributes
     ----------
     dataset : str
-        Name, or path of the user's FILE.npz (then without crop, threshold and shift).
+        Name, or path of the user's FILE.npz (then without shift).
     hidden : int or tuple of int
         Neurons of the hidden layer, or of each.
     seed : int
@@ -87,10 +88,12 @@ class Job:
         }  # fmt: skip
         for name, (low, high) in limits.items():
             object.__setattr__(self, name, whole("job", name, getattr(self, name), low, high))
-        for name in ("crop", "threshold", "n_train", "n_test"):
-            value = getattr(self, name)
-            if is_whole(value) or (isinstance(value, float) and value.is_integer()):
+        for name in ("crop", "n_train", "n_test"):
+            if is_whole(value := getattr(self, name)):
                 object.__setattr__(self, name, int(value))
+        if isinstance(value := self.threshold, Real) and not isinstance(value, bool):
+            number = float(value)
+            object.__setattr__(self, "threshold", int(number) if number.is_integer() else number)
         if self.shift and (self.crop is None or self.shift > self.crop):
             raise SpecError(
                 f"shift is {self.shift} with crop {self.crop}",
