@@ -432,7 +432,7 @@ def test_a_data_set_of_another_package_that_is_broken_is_told_in_one_line(instal
     assert (
         status == "strange"
         if name == "strange"
-        else status.startswith(f"not here: the data set {name}")
+        else status.startswith(f"broken: the data set {name}")
     )
     assert data.is_here("moons")
 

@@ -1,7 +1,7 @@
 """Mutation run: break the code in one small way at a time, and see whether a test notices.
 
     make mutants                         all of them; a quarter of an hour on two cores
-    make mutants ARGS="step reference"   those whose name contains one of the words
+    make mutants ARGS="step reference"   those whose name contains one of the words, anew
     make mutants ARGS=--list             say what there is
 
 A mutant is a file, a piece of its text that stands there exactly once, what takes its place, and
@@ -15,6 +15,7 @@ The score goes to `results/mutants.json` and `results/mutants.md`.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -145,9 +146,15 @@ def main() -> int:
             rows.append(row)
             print(f"{'noticed ' if row['noticed'] else 'SURVIVES'} {row['name']}  "
                   f"({row['seconds']} s) {row['by']}", flush=True)  # fmt: skip
-    if not arguments.words:  # a part is no score
+    file, scored = arguments.out / "mutants.json", {row["name"]: row for row in rows}
+    if arguments.words and file.exists():  # the others' rows stay
+        before = {row["name"]: row for row in json.loads(file.read_text(encoding="utf-8"))}
+        scored = before | scored
+    names = [mutant.name for mutant in read()]
+    if set(names) <= scored.keys():  # a part is no score
         from sbp.files import write_atomic, write_json
 
+        rows = [scored[name] for name in names]
         write_json(arguments.out / "mutants.json", rows)
         write_atomic(
             arguments.out / "mutants.md", lambda stream: stream.write(table(rows).encode())

@@ -50,8 +50,14 @@ def main() -> int:
     # One who ignores the signal (nohup) goes on ignoring it.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, stop)
-    from sbp.app.cli import main as run  # which handles it from there on
-
+    try:
+        from sbp.app.cli import main as run  # which handles it from there on
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "sbp":
+            raise
+        print(f"sbp: error: the command line needs {error.name}, which is not installed; "
+              "pip install spiking-backprop brings it", file=sys.stderr)  # fmt: skip
+        return 2
     return run()
 
 

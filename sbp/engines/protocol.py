@@ -152,10 +152,16 @@ class Engine(Protocol):
             return session.run(stimulus, steps, record=record, strict=bool(strict))
 
 
+def options_of(engine: Engine) -> list[str]:
+    """The engine's own options, as the signature of its `session` names them."""
+    parameters = inspect.signature(engine.session).parameters.values()
+    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+
+
 def check_options(engine: Engine, options: Mapping[str, Any]) -> None:
     """Raise SpecError for an option that is not in the signature of `engine.session`."""
     parameters = inspect.signature(engine.session).parameters.values()
-    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    known = options_of(engine)
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         given = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
         known += [option for option in options if option not in given]

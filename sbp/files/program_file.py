@@ -1,10 +1,10 @@
 """A program as a file: plain text that a C program, a test bench and a person read alike.
 
-Version 1, line by line: `LINES` is the grammar.  Words are separated by one blank, values are
-decimal integers, a list is ``1,2,3``, or ``-`` if it is empty, names hold no blank, and a text goes
-on to the end of its line.  The order of the lines is fixed.  The counts come first, so that a
-reader can set up its tables, and the last line is ``end``, so that it knows it has all.  Lines
-that begin with ``#`` are comments.
+Version 1, line by line; the grammar is `LINES`, below.  Words are separated by one blank, values
+are decimal integers, a list is ``1,2,3``, or ``-`` if it is empty, names hold no blank, and a text
+goes on to the end of its line. The order of the lines is fixed. The counts come first, so that a
+reader can set up its tables, and the last line is ``end``, so that it knows it has all. Lines that
+begin with ``#`` are comments.
 
 population
     `size` neurons with the numbers from `start` on; `bias` and `threshold` in register units,
@@ -40,6 +40,7 @@ The weights are a file of their own (`sbp.files.plain`): learning leaves the pro
 from __future__ import annotations
 
 import re
+import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -87,6 +88,7 @@ phase {number:int} reward {reward:int} fires {fires:list} name {name:label} note
 digest {digest:word}
 end
 """
+__doc__ = f"{__doc__}\nThe grammar::\n\n{textwrap.indent(LINES, '    ')}"
 _PATTERNS = {
     "int": "-?[0-9]{1,9}",
     "list": "(?:-|-?[0-9]{1,9}(?:,-?[0-9]{1,9})*)",

@@ -248,7 +248,12 @@ def read(path: str | Path, program: Program | None = None) -> Trace:
             )
         return plain.read_trace(path, program)
     entries = _Entries(path)
-    program = program or entries.program()
+    if program is None:
+        program = entries.program()
+    elif entries.text("program", program.digest) != program.digest:
+        entries.fail(
+            f"it is of program {entries.text('program')[:12]}, not of {program.digest[:12]}"
+        )
     stimulus = {}
     for source in program.sources:
         if source.phase < 0:

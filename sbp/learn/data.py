@@ -186,16 +186,17 @@ def available(root: Root = None) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Name -> one line: "embedded", "found in FOLDER", or "not here: ..." and how to get it.
+        Name -> one line: "embedded", "found in FOLDER", "not here: ..." and how to get it, or
+        "broken: ..." for one of another package.
     """
     lines = {}
     for name in names():
         try:
             lines[name] = source(name).status(root)
         except DataError as error:
-            lines[name] = f"not here: {error}"
+            lines[name] = f"broken: {error}" if name in PLUGINS.others else f"not here: {error}"
         except Exception as error:  # whatever a stranger's module raises
-            lines[name] = f"not here: broken: {brief(error)}"
+            lines[name] = f"broken: {brief(error)}"
     return lines
 
 

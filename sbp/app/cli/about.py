@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,8 +26,8 @@ from sbp.errors import FileError
 from sbp.learn.progress import percent, say
 
 OUT_SAID = (
-    "Folder of results; default build/reproduce or build/reproduce-paper, with --status and "
-    "--redraw the committed results."
+    "Folder of results; default build/reproduce or build/reproduce-paper, with --redraw, and with "
+    "--status without a preset, the committed results."
 )
 
 
@@ -106,6 +107,7 @@ def info(data_dir: Path | None, json_file: Path | None) -> None:
             "algebra": "ready: no spikes, the same weights bit for bit; the fastest",
             **engines.available(),
         },
+        "options of engines (--option NAME=VALUE)": _options(),
         "data sets": data.available(data_dir),
         "circuits": {name: _whose(name) for name in registry.families()},
         "shipped network": {
@@ -128,6 +130,20 @@ def info(data_dir: Path | None, json_file: Path | None) -> None:
     write_results(json_file, sections)
 
 
+def _options() -> dict[str, str]:
+    """The engines that have options of their own, and which."""
+    from sbp import engines
+    from sbp.engines.protocol import options_of
+    from sbp.errors import SbpError
+
+    found = {"algebra": "copies (true or false), in sbp train"}
+    for name in engines.names():
+        with suppress(SbpError):
+            if options := options_of(engines.get(name)):
+                found[name] = ", ".join(options)
+    return found
+
+
 def _whose(circuit: str) -> str:
     """Where a family of circuits comes from, in a line."""
     from sbp.circuits import registry
@@ -137,14 +153,14 @@ def _whose(circuit: str) -> str:
         module = registry.family(circuit).__module__
     except SpecError as error:
         return f"broken: {brief(error)}"
-    return "ready" if circuit in registry.OWN else f"ready: of {module}"
+    return "ready" if circuit in registry.OWN else f"of {module}"
 
 
 @command(
     epilog=examples(
         "sbp reproduce                          at most two minutes",
         "sbp reproduce --preset paper           the real thing",
-        "sbp reproduce --status                 what is committed, and whether it is stale",
+        "sbp reproduce --status                 is what is committed current?",
         "sbp reproduce --list                   every claim in a line",
     )
 )
@@ -187,7 +203,7 @@ def reproduce(
     """Print published results next to measured ones.
 
     Measured are the committed ones and those of this machine.  Without an ID, all claims.  Exit
-    code 1 if a claim that ran disagrees.
+    code 1 if a claim that ran failed or disagrees, and with --status if one is stale.
     """
     from sbp import reproduce as claims
 

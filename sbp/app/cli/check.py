@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         "sbp check learning --sizes 784-400-10 --weight-exponent -1",
         "sbp check deep --sizes 400-400-400-10",
         "sbp check learning --bound 20000        what happens beyond the limits",
+        "sbp check own.sbp                       a circuit of your own, from its program file",
     )
 )
 @CIRCUIT_OPTIONS
@@ -76,7 +77,8 @@ def check(
     rows = [("what fires is the table", found.table)]
     rows += [(f"what {name} learns is the table", limit) for name, limit in found.learning.items()]
     rows += [("no 24-bit register wraps", found.register)]
-    for what, limit in rows:
+    _print_limit("nothing fires outside the table", found.table)
+    for what, limit in rows[1:]:
         _print_limit(what, limit)
     margin = domain.register_margin
     if margin is not None:
@@ -116,8 +118,8 @@ def _firing(domain: Domain, row: Sequence[Any]) -> tuple[list[str], list[str]]:
 
 
 def _print_phases(domain: Domain, bound: int | None) -> None:
-    within = "any weights" if bound is None else f"|W x| <= {bound:,}"
-    say(f"what fires while {within}; all others cannot", bold=True)
+    within = "with any weights" if bound is None else f"while |W x| <= {bound:,}"
+    say(f"what fires {within}; all others cannot", bold=True)
     say("  phase  must     may")
     stray = {(breach.phase, breach.where) for breach in domain.unscheduled}
     for phase, row in enumerate(domain.fires):

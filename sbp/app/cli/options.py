@@ -39,6 +39,7 @@ DEFAULT_SIZES = {
     "deep": (400, 400, 400, 10),
 }
 
+PROGRAM_FILE = ".sbp"  #: how the names of program files end
 POSITIVE = click.IntRange(min=1)
 MAX_SIZE = 1 << 16  #: neurons of a layer
 NATURAL = click.IntRange(min=0)
@@ -80,6 +81,8 @@ class Name(click.ParamType):
         """The name, if it is one."""
         if value not in self.names and value not in self.all:
             advice = did_you_mean(value, self.all)
+            if (self.what, value) == ("engine", "algebra"):
+                advice = "the algebra has no spikes: it trains and evaluates"
             allowed = f"no {self.what} is called {value!r}; allowed: {', '.join(self.all)}"
             self.fail(f"{allowed}; {advice}" if advice else allowed, param, ctx)
         return value
@@ -107,9 +110,24 @@ def _circuits() -> Sequence[str]:
     return registry.families()
 
 
+class NameOrFile(Name):
+    """A name, or the path of a program file, ``FILE.sbp``."""
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """The usual names, and the file."""
+        return f"[{'|'.join(self.names)}|FILE.sbp]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name or the path."""
+        if str(value).lower().endswith(PROGRAM_FILE):
+            return value
+        return super().convert(value, param, ctx)
+
+
 ENGINE = Name("engine", ENGINES, _learners)
 CIRCUIT_ENGINE = Name("engine", CIRCUIT_ENGINES, _engines)
 CIRCUIT = Name("circuit", CIRCUITS, _circuits)
+CIRCUIT_OR_FILE = NameOrFile("circuit", CIRCUITS, _circuits)
 PART = Name("part", ("train", "test"))
 
 
@@ -135,7 +153,7 @@ class Sizes(click.ParamType):
         """The text as a tuple."""
         if isinstance(value, tuple):
             return value
-        sizes = wholes(value.replace(",", "-").split("-"), 1, MAX_SIZE)
+        sizes = wholes(value.split("-"), 1, MAX_SIZE)
         if sizes is None:
             self.fail(f"{value!r:.60} is no list of layer sizes, like 400-400-10", param, ctx)
         return sizes
@@ -249,7 +267,7 @@ WEIGHT_EXPONENT = click.option(
     help="Plastic weights are mantissa * 2**E, -3 .. 0.",
 )
 CIRCUIT_OPTIONS = options(
-    click.argument("circuit", type=CIRCUIT, default="learning"),
+    click.argument("circuit", type=CIRCUIT_OR_FILE, default="learning"),
     click.option(
         "--sizes",
         type=Sizes(),
@@ -439,9 +457,15 @@ def task_of(run: str, weights: Weights) -> Task:
 def build_circuit(
     circuit: str, sizes: tuple[int, ...] | None, ring: int | None, **more: Any
 ) -> Circuit:
-    """The circuit that `CIRCUIT_OPTIONS` name."""
+    """The circuit that `CIRCUIT_OPTIONS` name, or that of a program file."""
     from sbp.circuits.registry import build
 
+    if circuit.lower().endswith(PROGRAM_FILE):
+        from sbp.files import program_file
+
+        unused(dict.fromkeys(("sizes", "ring", "weight-exponent", "parameters"),
+                             f"beside {circuit}, which says it all"))  # fmt: skip
+        return program_file.read(circuit).circuit
     if sizes is None and circuit not in DEFAULT_SIZES:
         raise click.UsageError(f"the circuit {circuit} has no usual size: give --sizes")
     return build(circuit, sizes or DEFAULT_SIZES[circuit], ring=ring, **more)

@@ -112,17 +112,21 @@ def write(
     """
     from sbp.files import plain, program_file
     from sbp.program import lower
+    from sbp.weights import Weights
 
-    loaded = load_weights(weights) if weights else None
+    text = weights is not None and plain.is_plain(weights, plain.WEIGHTS)
+    loaded = load_weights(weights) if weights is not None and not text else None
     if loaded is not None and sizes is None:
         first = next(iter(loaded.values()))
         sizes = (first.shape[1], *(len(matrix) for matrix in loaded.values()))
     variant: dict[str, Any] = {"weight_exponent": weight_exponent, "parameters": parameters}
-    known = history_of(weights) if weights else {}
+    known = history_of(weights) if weights and not text else {}
     variant |= {name: known[name] for name in variant if name in known and not said(name)}
     if circuit == "inference" and loaded is not None:
         variant["names"] = tuple(loaded)  # a single layer's, or one's own, are not W1 .. WL
     made = lower(build_circuit(circuit, sizes, ring, **variant))
+    if weights is not None and text:  # its shapes are those of a program
+        loaded = Weights(plain.read_weights(Path(weights), made))
     if loaded is not None:
         made.state(loaded)  # refuses what does not fit before anything is written
     elif _beside(file).exists() and made.parameters:
@@ -217,7 +221,7 @@ def header(file: Path, header_file: Path, weights: str | None) -> None:
 @program.command(
     "trace",
     epilog=examples(
-        "sbp program trace learning.sbp trace.npz trace.txt     for readers without NumPy",
+        "sbp program trace learning.sbp trace.npz trace.txt     without NumPy",
         "sbp program trace learning.sbp trace.txt trace.npz     and back",
     ),
 )

@@ -78,7 +78,7 @@ class Reals(click.ParamType):
     epilog=examples(
         "sbp sweep --hidden 100,400,1000 --seeds 3",
         "sbp sweep --dataset mnist --hidden 2000 --crop 2 --shift 0,1 --epochs 40",
-        "sbp sweep --dataset mnist --seeds 10 --scheduler tcp://node1:8786 --out sweep-10",
+        "sbp sweep --dataset mnist --seeds 10 --scheduler tcp://node1:8786",
     )
 )
 @dataset_option(DATASET_BY_DEFAULT)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @command(
     epilog=examples(
-        "sbp verify learning_16_8_4_order --engine compiled     one that comes with the package",
+        "sbp verify learning_16_8_4_order --engine compiled     it comes with sbp",
         "sbp verify trace.npz",
         "sbp verify trace.txt --program learning.sbp",
     )
@@ -106,7 +106,7 @@ def verify(
 @command(
     epilog=examples(
         "sbp trace --samples 20 --hidden 24",
-        "sbp trace pretrained --out trained.npz --samples 100:110 --states h,o --csv t.csv",
+        "sbp trace pretrained --out t.npz --samples 100:110 --states h,o --csv t.csv",
         "sbp trace --circuit deep --hidden 32-24",
         "sbp trace --circuit gating_chain --sizes 64-64-64-64-64-64 --ring 2",
     )
@@ -217,6 +217,10 @@ def trace(
         unused(dict.fromkeys(("hidden", "sizes", "seed", "ring"), "beside RUN, which has its own"))
     if sizes is not None:
         unused({"hidden": "beside --sizes"})
+    if out.suffix.lower() in (".txt", ".csv"):
+        raise click.UsageError(
+            f"--out {out}: a trace is an npz; --plain FILE writes text, --csv FILE a table"
+        )
     if circuit in ("gating_chain", "single_layer"):
         unused({"hidden": f"on the circuit {circuit}"})
 
