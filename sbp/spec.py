@@ -506,6 +506,7 @@ class Circuit:
 
     def summary(self) -> str:
         """Populations, neurons, synapses and phases as text for people."""
+        learns = self.n_synapses(plastic_only=True) > 0
         of = "" if self.parameter_set == "released" else f", parameters {self.parameter_set}"
         of += f", weight exponent {self.weight_exponent}" if self.weight_exponent else ""
         lines = [
@@ -513,7 +514,7 @@ class Circuit:
             f"  {self.n_neurons:,} neurons in {len(self.populations)} populations, "
             f"{self.n_synapses():,} synapses in {len(self.projections)} projections, "
             f"{self.n_synapses(plastic_only=True):,} of them plastic",
-            f"  {self.period} steps a sample; learning rule {self.rule}",
+            f"  {self.period} steps a sample{f'; learning rule {self.rule}' * learns}",
             "  populations: "
             + ", ".join(f"{part.name} ({part.size})" for part in self.populations),
             "  sources: "

@@ -27,6 +27,7 @@ COMMAND_LINES = {
     "unknown engine": ("train --engine gpu", "'gpu'", "reference", "algebra", "compiled", "lava"),
     "no spikes to verify": ("verify t.npz --engine algebra", "'algebra'", "compiled"),
     "unknown layout": ("train --engine lava --layout wide", "'wide'", "network", "fused"),
+    "curve of the shipped network": ("plot curve pretrained", "comes without its curve"),
     "option of no engine": ("train --engine compiled --option speed=3", "'speed'", "allowed: none"),
     "option of the algebra": ("train --option speed=3", "'speed'", "allowed: copies"),
     "option that is no bool": ("train --option copies=no", "copies is of type str", "bool"),

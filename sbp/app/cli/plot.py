@@ -323,6 +323,8 @@ def curve(runs: tuple[str, ...], out: Path, title: str | None, dpi: int) -> None
     from sbp.learn.checkpoint import load_history
 
     for run in runs:
+        if run == PRETRAINED:
+            raise click.UsageError(f"{run} comes without its curve: give the folder of a run")
         if not Path(run).exists():
             raise FileError(f"{run} does not exist", do="give the folder of a training run")
     groups = _by_settings(runs, {run: load_history(run) for run in runs})
