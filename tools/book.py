@@ -36,6 +36,8 @@ SOURCES = ROOT / "notebooks"
 PAGES = ROOT / "book"
 SCRIPTS = ROOT / "lab" / "static"  # what the pages run, served from their _static
 TIMEOUT = 900  # seconds for one cell
+STARTS = 3  #: of a kernel that does not answer
+NOT_STARTED = re.compile("Kernel didn.t respond|Kernel died before replying")
 #: In place of Jupyter Book's redirection, which has neither a title nor a link; and browsers ask
 #: for an icon, which the redirection would cut off: an empty one is there at once.
 START = """<!doctype html>
@@ -205,10 +207,18 @@ def execute(source: Path, target: Path, quick: bool) -> float:
     draft = target.with_suffix(".draft.ipynb")
     nbformat.write(notebook, draft)
     try:
-        papermill.execute_notebook(
-            str(draft), str(failed), parameters=parameters, cwd=str(SOURCES), kernel_name="python3",
-            progress_bar=False, log_output=False, execution_timeout=TIMEOUT,
-        )  # fmt: skip
+        for left in reversed(range(STARTS)):
+            try:
+                papermill.execute_notebook(
+                    str(draft), str(failed), parameters=parameters, cwd=str(SOURCES),
+                    kernel_name="python3", progress_bar=False, log_output=False,
+                    execution_timeout=TIMEOUT,
+                )  # fmt: skip
+                break
+            except RuntimeError as error:
+                # Ports are chosen before the kernel takes them: another may have come first.
+                if not left or not NOT_STARTED.search(str(error)):
+                    raise
     except PapermillExecutionError as error:
         raise BookError(
             f"{source.name}: cell {error.exec_count} failed with {error.ename}: "
