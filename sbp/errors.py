@@ -73,15 +73,19 @@ def check_name(
     names: Iterable[str],
     *,
     owner: str = "",
+    or_else: str = "",
     do: str | None = None,
     error: type[SbpError] = SpecError,
 ) -> None:
-    """Raise `error` unless `name` is one of `names`; `what` is called so, and is `owner`'s."""
+    """Raise `error` unless `name` is one of `names`; `what` is called so, and is `owner`'s.
+
+    `or_else` says what would do besides a name.
+    """
     known = tuple(names)
     if not isinstance(name, str) or name not in known:
         raise error(
             f"{owner}{': ' * bool(owner)}no {what} is called {shown(name)}",
-            allowed=", ".join(known) or "none",
+            allowed=(", ".join(known) or "none") + or_else,
             do=do or did_you_mean(name, known),
         )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 
-from sbp.errors import SbpError, SpecError, brief, did_you_mean, shown
+from sbp.errors import SbpError, SpecError, brief, check_name
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,8 @@ class Plugins:
             For an unknown name, or what cannot be loaded; of the type `error`.
         """
         others = self.others
-        if not isinstance(name, str) or name not in others:
-            raise self.error(
-                f"no {self.what} is called {shown(name)}",
-                allowed=", ".join(self.names) + or_else,
-                do=did_you_mean(name, self.names),
-            )
+        names = (*self.own, *sorted(others))
+        check_name(self.what, name, names, or_else=or_else, error=self.error)
         label = f"the {self.what} {name} ({others[name].value})"
         try:
             return others[name].load(), label

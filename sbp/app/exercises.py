@@ -26,7 +26,7 @@ import numpy as np
 from sbp.circuits import deep_circuit, learning_circuit, lines, single_layer_circuit
 from sbp.circuits.gating import RELAY
 from sbp.engines import compiled, reference
-from sbp.errors import SbpError, SpecError, did_you_mean
+from sbp.errors import SbpError, SpecError, check_name
 from sbp.program import lower
 from sbp.run import ALL_SPIKES, Run
 from sbp.spec import Circuit, Parameter, Phase
@@ -437,12 +437,7 @@ def check(name: str, answer: Any = ..., **made: Any) -> Verdict:
         If there is no such exercise.
     """
     every = {**{n: p.judge for n, p in puzzles().items()}, **EXERCISES}
-    if name not in every:
-        raise SbpError(
-            f"no exercise is called {name!r}",
-            allowed=", ".join(sorted(every)),
-            do=did_you_mean(str(name), every),
-        )
+    check_name("exercise", name, sorted(every), error=SbpError)
     if answer is ... or answer is None:
         return Verdict(False, "Not answered yet: put your answer in the place of the dots.")
     try:

@@ -21,7 +21,7 @@ from typing import Any
 
 from sbp import engines
 from sbp.circuits import registry
-from sbp.errors import FileError, SbpError, SpecError, brief
+from sbp.errors import FileError, SbpError, brief, check_name
 from sbp.files import shipped, write_atomic
 from sbp.learn.progress import output, say, span, tell
 from sbp.program import lower
@@ -191,11 +191,9 @@ def main(
 
 
 def _check(preset: str, engine: str | None, seeds: int | None, workers: int | None) -> None:
-    if preset not in PRESETS:
-        raise SpecError(f"no preset is called {preset!r}", allowed=", ".join(PRESETS))
-    known = ("algebra", *engines.names())
-    if engine is not None and engine not in known:
-        raise SpecError(f"no engine is called {engine!r}", allowed=", ".join(known))
+    check_name("preset", preset, PRESETS)
+    if engine is not None:
+        check_name("engine", engine, ("algebra", *engines.names()))
     for name, value, most in (("seeds", seeds, 1000), ("workers", workers, 1024)):
         if value is not None:
             whole("reproduce", name, value, 1, most)

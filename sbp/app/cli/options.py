@@ -391,7 +391,7 @@ def engine_options(
     from sbp import engines
     from sbp.engines.protocol import check_options
 
-    if layout is not None and engine != "lava":
+    if layout is not None:
         try:
             check_options(engines.get(engine), {"layout": layout})
         except SbpError:

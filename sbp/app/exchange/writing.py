@@ -14,7 +14,7 @@ import numpy as np
 from sbp import __version__
 from sbp.app.exchange.grid import THRESHOLD
 from sbp.app.exchange.reading import package
-from sbp.errors import SpecError
+from sbp.errors import SpecError, check_name
 from sbp.files import write_atomic, write_npz
 from sbp.weights import Weights, arrays_digest, layer_names
 
@@ -89,8 +89,7 @@ def to_nir(
     """
     nir = package()
     weights = Weights.chain(weights)
-    if neuron not in MODELS:
-        raise SpecError(f"no neuron model is called {neuron!r}", allowed=", ".join(MODELS))
+    check_name("neuron model", neuron, MODELS)
 
     def synapses(matrix: np.ndarray) -> Any:
         # Affine without bias rather than Linear: every receiver reads it.
